@@ -1,0 +1,157 @@
+/*
+ * endpoint.h - one configured database, as the rest of the program sees it
+ *
+ * Everything here is made once, by config_load(), and never changes again;
+ * threads share it without a lock.  Durations are seconds, 0 meaning never.
+ * This header shows no OpenSSL: what certificates are needed for is behind
+ * opaque pointers (trust.h, certfile.h).
+ */
+#ifndef CONF_ENDPOINT_H
+#define CONF_ENDPOINT_H
+
+#include <sys/socket.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocols/negotiator.h"
+
+struct keypair; /* certfile.h: a certificate, its chain and its key */
+struct trust;   /* trust.h: what a peer's certificate must satisfy */
+
+/* The order matters: each demands more than the one before. */
+enum ssl_mode {
+	SSL_MODE_NONE = 0,
+	SSL_MODE_REQUIRE,
+	SSL_MODE_VERIFY_CA,
+	SSL_MODE_VERIFY_FULL,
+};
+
+const char *ssl_mode_name(enum ssl_mode mode);
+/* False if it is no mode; `why` is then a sentence for the words that name a
+ * mode which falls back, and NULL for those that name nothing. */
+bool ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why);
+
+/* A socket address: IPv4, IPv6 or unix. */
+struct address {
+	struct sockaddr_storage sa;
+	socklen_t len;
+};
+#define ADDRESS_TEXT_MAX 160
+/* "127.0.0.1:5432", "[::1]:5432", "unix:/path"; at most `size` bytes. */
+const char *address_format(const struct address *a, char *text, size_t size);
+bool address_is_loopback(const struct address *a); /* unix counts */
+
+/* A CIDR; a client on a unix socket matches none. */
+struct cidr {
+	uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
+	unsigned bits;     /* of 128 */
+};
+struct cidr_list {
+	struct cidr *list;
+	size_t n;
+};
+bool cidr_parse(const char *text, struct cidr *out);
+bool cidr_list_has(const struct cidr_list *l, const struct address *a);
+
+/* What one server's certificate must say besides its chain. */
+struct target {
+	char **names; /* host names and addresses; any may match */
+	size_t nnames;
+	char *server_dn; /* NULL: names count; else it replaces them */
+	uint8_t (*pins)[32]; /* SHA-256 of the SPKI; any may match */
+	size_t npins;
+};
+
+/* One place where the database is. */
+struct server {
+	char *text; /* as written in the file */
+	char *host; /* a name or an address; NULL for a unix socket */
+	uint16_t port;
+	struct address fixed; /* len 0: the name has to be resolved */
+	struct target target;
+	char *sni; /* NULL: none, the host is no name */
+};
+
+enum server_order { SERVER_ORDER_FIRST = 0, SERVER_ORDER_RANDOM };
+enum accept_mode { ACCEPT_BALANCE = 0, ACCEPT_REUSEPORT };
+enum client_verify {
+	CLIENT_VERIFY_NONE = 0,
+	CLIENT_VERIFY_OPTIONAL,
+	CLIENT_VERIFY_REQUIRE,
+};
+
+/* TLS versions as OpenSSL counts them (0x0303 is 1.2); 0: no bound. */
+struct tls_settings {
+	int min;
+	int max;
+	char *ciphers;      /* TLS 1.2 and below; NULL: OpenSSL's */
+	char *ciphersuites; /* TLS 1.3 */
+	char *groups;
+	int seclevel;
+	bool direct; /* server leg: TLS before any message of the protocol */
+};
+
+struct endpoint {
+	/* Where it was written, for messages. */
+	char *file;
+	unsigned line;
+	size_t index; /* among the endpoints of its configuration */
+
+	char *name;
+	const struct neg_ops *ops;
+	void *options; /* as ops->options describes; NULL if none */
+
+	struct address *listens;
+	size_t nlistens;
+	enum accept_mode accept;
+	struct cidr_list allow;
+	struct cidr_list deny;
+	unsigned max_sessions;            /* 0: no limit of its own */
+	unsigned max_sessions_per_client; /* by address; 0: none */
+
+	struct server *servers;
+	size_t nservers;
+	enum server_order server_order;
+	double retry_after;
+	struct address source; /* len 0: the kernel chooses */
+
+	enum ssl_mode mode;
+	struct trust *trust; /* NULL for mode none */
+	struct keypair *identity; /* NULL: no certificate is shown */
+	struct tls_settings tls;
+
+	enum neg_client_rule client_rule;
+	struct keypair *client_keypair; /* NULL: client_rule is off */
+	struct trust *client_trust;     /* NULL: client_verify is none */
+	enum client_verify client_verify;
+	struct tls_settings client_tls;
+
+	struct {
+		double connect;
+		double first_byte;
+		double handshake;
+		double idle;
+		double drain;
+	} timeouts;
+	struct {
+		unsigned idle; /* 0: the kernel's keepalive is off */
+		unsigned interval;
+		unsigned count;
+	} keepalive;
+	double user_timeout;
+
+	struct {
+		char *name;
+		char *value;
+	} *labels; /* written to every line of the log about this endpoint */
+	size_t nlabels;
+	bool cleartext_server; /* the user has said that this may be */
+	bool mode_policy_dms;
+};
+
+/* The policy that follows, for its negotiators. */
+struct neg_policy endpoint_policy(const struct endpoint *e);
+
+#endif /* CONF_ENDPOINT_H */

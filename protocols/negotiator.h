@@ -1,0 +1,297 @@
+/*
+ * negotiator.h - how one database protocol agrees on TLS
+ *
+ * A negotiator watches the first bytes of a connection, on both of its legs,
+ * until client and database may simply be joined.  It asks for TLS in the
+ * words of its protocol, rewrites what must be rewritten, and then steps
+ * aside.  There is one per protocol, in one file, and it is pure: no sockets,
+ * no clock, no log, no memory of its own, no OpenSSL.  The session does all of
+ * that; the negotiator only says what is to be done next.
+ *
+ * The contract:
+ *
+ *  1. step() reads what has arrived from in[], writes what is to be sent to
+ *     out[], and returns one verdict.
+ *  2. Everything in out[] is on its way before the verdict is carried out.
+ *     A step that ends the session leaves nothing in out[LEG_SERVER].
+ *  3. The next call of step() is the news that the verdict was carried out.
+ *     Failure is never reported here: when a connect, a handshake or a check
+ *     fails the session ends.  A negotiator only ever sees success.
+ *  4. Bytes left unread on a leg when TLS starts there are TLS records.  They
+ *     can never turn into plaintext of the protected stream, so a command
+ *     injected ahead of the handshake has nowhere to go (CVE-2021-23214).
+ *  5. The same bytes give the same answers, however they were sliced.  The
+ *     tests play every transcript whole, by three bytes and by one.
+ *  6. The end of a stream and the passing of time are the session's: when a
+ *     leg that is waited for ends, or the deadline passes, the session ends.
+ *
+ * Policy is not up to the protocols.  neg_step() stands between the session
+ * and every negotiator and refuses what the policy forbids, whatever the
+ * protocol's own code says:
+ *
+ *  - before V_CONNECT was carried out nothing is written to the server, read
+ *    from it, or done with it;
+ *  - while the server's leg lacks the TLS that its rule demands, out[LEG_SERVER]
+ *    may hold only what ops->preamble() recognises;
+ *  - a relay needs both rules met; a delivery needs the server's, and the
+ *    client's is waived only for what ops->unprotected() recognises;
+ *  - TLS is not started on a leg whose rule says never.
+ *
+ * What breaks these is a fault of ours: the session ends with REASON_INTERNAL
+ * and out[LEG_SERVER] is emptied.
+ */
+#ifndef PROTOCOLS_NEGOTIATOR_H
+#define PROTOCOLS_NEGOTIATOR_H
+
+#include "protocols/bytes.h"
+#include "protocols/reason.h"
+
+/* The two sides of a session.  Named for who is there, not for "up" or
+ * "down", which mean opposite things to different people. */
+enum leg_id {
+	LEG_CLIENT = 0, /* whoever connected to us */
+	LEG_SERVER,     /* the database we connect to */
+};
+#define LEG_COUNT 2
+
+#define FROM_CLIENT (1u << LEG_CLIENT)
+#define FROM_SERVER (1u << LEG_SERVER)
+
+static inline enum leg_id
+leg_other(enum leg_id leg)
+{
+	return leg == LEG_CLIENT ? LEG_SERVER : LEG_CLIENT;
+}
+
+/*
+ * What the configuration demands of a leg.  A negotiator learns whether TLS
+ * is wanted; how a certificate is judged (verify-ca, verify-full) it never
+ * learns, so it cannot get that wrong.  No server rule means "if possible".
+ */
+enum neg_client_rule {
+	CLIENT_TLS_OFF = 0,
+	CLIENT_TLS_ALLOW, /* if the client asks for it */
+	CLIENT_TLS_REQUIRE,
+};
+
+enum neg_server_rule {
+	SERVER_TLS_NEVER = 0, /* ssl mode none */
+	SERVER_TLS_REQUIRED,  /* require, verify-ca and verify-full */
+	SERVER_TLS_FIRST,     /* required, and a ClientHello comes before all */
+};
+
+struct neg_policy {
+	enum neg_client_rule client;
+	enum neg_server_rule server;
+};
+
+enum neg_alpn_rule {
+	NEG_ALPN_NONE = 0,
+	NEG_ALPN_IF_OFFERED, /* the peer may ignore it, but not choose another */
+	NEG_ALPN_REQUIRED,   /* no handshake without it */
+};
+
+/* How TLS is to be started.  Always a constant of the protocol's file. */
+struct neg_tls {
+	const char *alpn; /* one protocol name; NULL if the rule is none */
+	enum neg_alpn_rule alpn_rule;
+};
+
+enum verdict_kind {
+	V_READ = 0,  /* no more can be done until a leg of `from` grows */
+	V_NEXT,      /* one message dealt with, look again; see neg_step() */
+	V_CONNECT,   /* connect to the server, as n->route says */
+	V_START_TLS, /* on `leg`, as `tls` says */
+	V_RELAY,     /* join the legs, unread bytes first; we are done */
+	V_DELIVER,   /* send out[LEG_SERVER], take nothing more from the client,
+	              * and when the server ends close both in order */
+	V_END,       /* n->error says why; see neg_refuse() */
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	unsigned from;             /* V_READ: FROM_CLIENT, FROM_SERVER */
+	enum leg_id leg;           /* V_START_TLS */
+	const struct neg_tls *tls; /* V_START_TLS */
+};
+
+/*
+ * Why a session is refused.  A negotiator's text and hint are literals: a
+ * peer's bytes never reach the log by that road.  The session's own may name
+ * what a certificate carries, escaped and in printable ASCII, and are at most
+ * NEG_TEXT_MAX bytes.
+ */
+struct neg_error {
+	enum reason reason;
+	enum leg_id leg;  /* whose fault */
+	const char *text; /* "server certificate has expired" */
+	const char *hint; /* what to do about it; NULL: nothing to add */
+};
+#define NEG_TEXT_MAX 400
+
+#define NEG_CANCEL_MAX 268 /* the longest message that asks for a cancel */
+
+/* Where V_CONNECT goes: anywhere the configuration says, or, if `cancel` is
+ * not empty, to where the session with that key is.  `cancel` is the whole
+ * message that asked for it and must stay readable until the session ends
+ * (keep it in n->state).  If that session is not known, and the server has
+ * several addresses, the session plays the message to each of them in turn:
+ * to a negotiator that starts anew, with the client's TLS as it is now. */
+struct neg_route {
+	struct rd cancel;
+};
+
+/* What a later cancel will name this session by: the message of
+ * neg_route.cancel, to the letter.  Empty if the protocol has none. */
+struct neg_key {
+	uint8_t bytes[NEG_CANCEL_MAX];
+	size_t len;
+};
+
+/* Who the client says it is, as far as it said so in clear to us, NUL-ended
+ * and cut at NEG_NAME_MAX bytes.  A peer's bytes: escape before logging. */
+#define NEG_NAME_MAX 128
+struct neg_names {
+	char user[NEG_NAME_MAX + 1];
+	char database[NEG_NAME_MAX + 1];
+	char program[NEG_NAME_MAX + 1];
+};
+
+/* Copies a peer's bytes into one of these; stops at a NUL. */
+void neg_name_set(char name[NEG_NAME_MAX + 1], struct rd from);
+
+/* What the session learned about a leg and a protocol may need to know. */
+#define NEG_DIGEST_LEN 32
+struct neg_facts {
+	bool tls_up;
+	bool leaf_known;               /* a certificate was shown on this leg: */
+	uint8_t leaf[NEG_DIGEST_LEN];  /* SHA-256 of its DER */
+};
+
+/* One setting of a protocol's own group in an endpoint, so that conf/ reads,
+ * checks and documents it without knowing the protocol.  The value is stored
+ * as an int, the index of the choice, at `offset` of the options struct. */
+struct neg_option {
+	const char *name; /* NULL ends a table */
+	size_t offset;
+	const char *const *choices; /* NULL-terminated; the first is the default */
+	const char *help;
+};
+
+struct negotiator;
+
+/* How a client may begin TLS with us, and we with a server. */
+enum neg_start {
+	NEG_START_ASKED = 0, /* a message of the protocol asks for it */
+	NEG_START_EITHER,    /* that, or at once, if the endpoint says direct */
+	NEG_START_FIRST,     /* always at once */
+};
+
+struct neg_ops {
+	const char *name; /* as in the configuration: "postgres" */
+	const char *const *aliases; /* NULL-terminated; NULL: none */
+	uint16_t default_port;
+	size_t window;     /* the longest message it must see whole, in bytes */
+	size_t state_size; /* of the memory behind n->state */
+
+	const struct neg_option *options; /* NULL: none */
+	size_t options_size;              /* of the struct they are stored in */
+
+	enum neg_start server_start;
+	bool client_first;    /* the client speaks first */
+	bool client_chooses;  /* a client can be told apart that wants no TLS */
+	bool renegotiates;    /* TLS 1.2 servers of this engine renegotiate */
+
+	/* What the shortest client would say to get a connection going, for
+	 * `dbtls test`, which never logs in. */
+	struct rd hello;
+
+	/* Deals with one message, at most.  V_READ promises that it has looked:
+	 * what is there already will not wake it again. */
+	struct verdict (*step)(struct negotiator *n);
+
+	/* Turns the client away in its own protocol: called like step(), in its
+	 * place, on the client's leg only, until it answers V_END.  It may read
+	 * from the client, start its TLS and write to it, or end at once if the
+	 * client could not understand anything at this point.  The verdicts
+	 * V_CONNECT, V_RELAY, V_DELIVER and anything of the server's are
+	 * forbidden.  n->error says why. */
+	struct verdict (*refuse)(struct negotiator *n);
+
+	/* May these bytes go to a server without TLS where TLS is required?
+	 * Pure.  NULL: none may. */
+	bool (*preamble)(const struct negotiator *n, struct rd out);
+
+	/* May this message be delivered for a client without TLS where TLS is
+	 * required of it?  Pure.  NULL: none may. */
+	bool (*unprotected)(struct rd out);
+
+	/* What it is at, for logs: "awaiting the server's answer". */
+	const char *(*where)(const struct negotiator *n);
+};
+
+struct negotiator {
+	/* Set up by the session. */
+	const struct neg_ops *ops;
+	const struct neg_policy *policy;
+	const void *options; /* as ops->options describes; NULL if none */
+	void *state;         /* ops->state_size bytes, all zero at first */
+
+	/* Kept up to date by the session. */
+	struct rd in[LEG_COUNT];  /* unread, decrypted; at most ops->window */
+	struct wr out[LEG_COUNT]; /* empty at every call; NEG_OUT_CAP() bytes */
+	struct neg_facts leg[LEG_COUNT];
+	bool connected; /* V_CONNECT has been carried out */
+
+	/* Set by the negotiator. */
+	struct neg_route route; /* with V_CONNECT */
+	struct neg_key key;     /* with V_RELAY */
+	struct neg_names names;
+
+	/* Set by neg_end(), and by the session before neg_refuse(). */
+	struct neg_error error;
+};
+
+/* How much each out[] must hold: a whole window, and something of ours. */
+#define NEG_OUT_CAP(ops) ((ops)->window + 1024)
+
+/* The session's way in: calls ops->step() until it is no longer V_NEXT, and
+ * enforces the policy.  Nobody else calls ops->step(). */
+struct verdict neg_step(struct negotiator *n);
+
+/* The same for ops->refuse(): answers V_READ from the client, V_START_TLS on
+ * the client's leg, or V_END.  Set n->error first. */
+struct verdict neg_refuse(struct negotiator *n);
+
+/* Does the policy have on this leg what it demands? */
+bool neg_rule_met(const struct negotiator *n, enum leg_id leg);
+
+/*
+ * For negotiators.
+ *
+ * Two ways to send, because they differ in what they may reveal: what we
+ * compose ourselves goes through wr_*(), what a peer said goes through
+ * neg_forward(), which passes nothing of the client's on while either leg
+ * still lacks the TLS its policy requires.
+ */
+void neg_forward(struct negotiator *n, enum leg_id from, size_t len);
+
+struct verdict neg_read(unsigned from);
+struct verdict neg_next(void);
+struct verdict neg_connect(void);
+struct verdict neg_start_tls(enum leg_id leg, const struct neg_tls *tls);
+struct verdict neg_relay(void);
+struct verdict neg_deliver(void);
+struct verdict neg_end(struct negotiator *n, enum reason reason,
+    enum leg_id leg, const char *text, const char *hint);
+
+/* registry.c: by name or alias, NULL if there is no such protocol; and all
+ * of them in the order of the documentation, NULL after the last. */
+const struct neg_ops *protocol_find(const char *name);
+const struct neg_ops *protocol_nth(size_t n);
+
+extern const struct neg_ops neg_postgres;
+extern const struct neg_ops neg_redshift;
+extern const struct neg_ops neg_direct; /* engine `tls` */
+
+#endif /* PROTOCOLS_NEGOTIATOR_H */

@@ -1,0 +1,72 @@
+/*
+ * dial.h - reaching a server: names, addresses, and the next one
+ *
+ * A dialer belongs to a worker and runs on its loop; nothing in it blocks.
+ * Names are resolved for every session through a cache that keeps answers for
+ * their TTL (within the configuration's bounds), one query per name in
+ * flight; /etc/hosts and resolv.conf are re-read when they change.  All
+ * addresses of a name are tried (at most 5 s each), then the next server; a
+ * server that failed is skipped for retry_after seconds.  Only a failure to
+ * resolve or to connect moves on; what comes after is the session's affair.
+ */
+#ifndef PROXY_DIAL_H
+#define PROXY_DIAL_H
+
+#include <event2/event.h>
+
+#include "conf/config.h"
+#include "conf/endpoint.h"
+#include "conf/err.h"
+
+struct dialer;
+struct dial;
+
+/* Which servers are down, shared by the threads: atomics, one per server of
+ * one endpoint.  The thread that changes one logs server.down or server.up. */
+struct server_health;
+struct server_health *server_health_new(const struct endpoint *e);
+void server_health_free(struct server_health *h);
+
+struct dialer *dialer_new(struct event_base *base, const struct config *c,
+    struct err *err);
+void dialer_free(struct dialer *d); /* after every dial has ended */
+
+/* Where to: any server in the configured order, or one address alone. */
+enum dial_where {
+	DIAL_ANY = 0,
+	DIAL_EXACT, /* `address`, of the server with index `server` */
+	DIAL_NTH,   /* the nth of all current addresses of all servers */
+};
+struct dial_choice {
+	enum dial_where where;
+	struct address address;
+	size_t server;
+	size_t nth;
+};
+
+struct dial_result {
+	int fd; /* connected, non-blocking, close-on-exec; the callback's to
+	         * close.  -1 if the dial failed: */
+	enum reason reason; /* resolve, connect or timeout */
+	bool exhausted;     /* DIAL_NTH: there is no such address */
+	char text[400];     /* printable; names and errors of each attempt */
+
+	const struct server *server;
+	struct address address;
+	double resolve_seconds;
+	double connect_seconds;
+};
+
+/* The callback comes exactly once, from the loop and never from within
+ * dial_start(), unless dial_cancel() comes first.  The endpoint must live
+ * until then.  NULL if memory is short. */
+typedef void (*dial_cb)(const struct dial_result *r, void *arg);
+struct dial *dial_start(struct dialer *d, const struct endpoint *e,
+    struct server_health *h, const struct dial_choice *choice, dial_cb cb,
+    void *arg);
+void dial_cancel(struct dial *dial); /* accepts NULL */
+
+/* TCP_NODELAY and keepalive, as the endpoint has them, for either leg. */
+void dial_tune_socket(int fd, const struct endpoint *e);
+
+#endif /* PROXY_DIAL_H */

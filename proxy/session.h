@@ -1,0 +1,35 @@
+/*
+ * session.h - one client, one server, and what becomes of them
+ *
+ * A session has two legs, the same struct twice.  Its state is one enum, moved
+ * by one function, checked against a table.  It is the only caller of
+ * neg_step(), and the only one that ends anything: session_end() may be called
+ * anywhere, any number of times; the first reason counts, one line is logged,
+ * and memory is freed when the loop comes round, never in its own callback.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include "conf/endpoint.h"
+#include "protocols/reason.h"
+
+struct session;
+struct worker;
+
+/* Takes `fd`.  `admitted` is what limits_enter() said: REASON_NONE, or why the
+ * client is to be turned away in its own protocol. */
+void session_new(struct worker *w, const struct endpoint *e, int fd,
+    const struct address *client, enum reason admitted);
+
+/* Ends it for a reason of ours: REASON_DRAIN, REASON_KILLED.  Text may be
+ * NULL. */
+void session_end(struct session *s, enum reason reason, const char *text);
+
+/* When draining: a session that has not come to its relay is refused now, one
+ * that relays is given its endpoint's `drain`. */
+void session_drain(struct session *s);
+
+/* Frees what has ended; the worker calls it from its loop. */
+void session_reap(struct worker *w);
+
+#endif /* PROXY_SESSION_H */

@@ -1,0 +1,128 @@
+/*
+ * tls.h - TLS on one leg, over memory
+ *
+ * A struct tls never sees a socket.  The leg hands it ciphertext that arrived
+ * and room for ciphertext to be sent, and it moves bytes between those and
+ * plaintext; whole flights and many records at a time, so that one recv() and
+ * one send() serve them all.  Everything about certificates is settled inside
+ * the handshake, by trust_judge() in OpenSSL's own verify callback: when
+ * tls_handshake() says TLS_DONE there is nothing left to check.
+ *
+ * A context is made once per endpoint, side and thread, when the thread starts;
+ * no file is read after that.  OpenSSL's error queue is cleared before each
+ * call into it.  No sessions are resumed: each connection is verified anew.
+ *
+ * Only tls*.c, secrets.c and conf/ see OpenSSL.
+ */
+#ifndef PROXY_TLS_H
+#define PROXY_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/endpoint.h"
+#include "conf/err.h"
+#include "conf/verdict.h"
+#include "protocols/negotiator.h"
+
+struct tls;
+struct tls_context;
+struct tls_stores; /* a thread's X509_STOREs, shared by equal anchors */
+
+struct tls_stores *tls_stores_new(void);
+void tls_stores_free(struct tls_stores *s); /* after every context made of it */
+
+/* What openssl.cnf and the environment say never weakens a context.  Of an
+ * endpoint that has no TLS on that leg there is no context to be made. */
+struct tls_context *tls_context_new(const struct endpoint *e, enum leg_id leg,
+    struct tls_stores *stores, struct err *err);
+void tls_context_free(struct tls_context *c); /* accepts NULL */
+
+/* For `check`: what is effective, as OpenSSL has it after all is set. */
+struct tls_effective {
+	char versions[64];      /* "TLSv1.2 TLSv1.3" */
+	char ciphers[4096];     /* names with ':' between, in order */
+	char groups[512];
+	int seclevel;
+	bool legacy; /* less than TLS 1.2 or level 2 is let through */
+};
+void tls_context_effective(const struct tls_context *c,
+    struct tls_effective *out);
+
+/* One connection.  `server` is the one that was dialled (its names, pins and
+ * SNI), NULL on the client's leg.  NULL if memory is short. */
+struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
+    const struct server *server);
+void tls_free(struct tls *t); /* accepts NULL; sends nothing */
+
+/* Where ciphertext comes from and goes to during one call. */
+struct tls_io {
+	const uint8_t *in; /* what arrived and was not read yet: moved along */
+	size_t in_len;
+	uint8_t *out; /* written at out + out_len */
+	size_t out_len;
+	size_t out_cap;
+};
+
+enum tls_result {
+	TLS_DONE = 0, /* did all that was asked */
+	TLS_MORE,     /* io->in is used up, and more is needed */
+	TLS_ENDED,    /* the peer sent close_notify: its direction is over */
+	TLS_FAILED,   /* tls_error() says why; io->out may hold an alert */
+};
+
+/*
+ * TLS_DONE: the connection is secured, verified, and the ALPN rule kept.
+ * What is left of io->in belongs to tls_read().
+ */
+enum tls_result tls_handshake(struct tls *t, struct tls_io *io);
+
+/* Decrypts all of io->in that `cap` has room for; *len is what was written,
+ * also when the result is not TLS_DONE.  TLS_DONE: `plain` is full.  TLS_MORE:
+ * all has been read.  May write to io->out (KeyUpdate). */
+enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
+    size_t cap, size_t *len);
+
+/* Encrypts all of `plain` into full records.  io->out must have room for
+ * TLS_SEALED_MAX(len). */
+enum tls_result tls_write(struct tls *t, struct tls_io *io,
+    const uint8_t *plain, size_t len);
+#define TLS_RECORD_MAX 16384
+#define TLS_RECORD_OVERHEAD 256 /* of any version and cipher */
+#define TLS_SEALED_MAX(len) \
+	((len) + ((len) / TLS_RECORD_MAX + 1) * TLS_RECORD_OVERHEAD)
+/* The most that one handshake call may write: our flight, with its chain. */
+#define TLS_FLIGHT_MAX (128 * 1024)
+
+/* close_notify into io->out, once. */
+void tls_close(struct tls *t, struct tls_io *io);
+
+/* Why TLS_FAILED: a reason of the vocabulary, a sentence and a remedy (hint
+ * may be NULL).  For a certificate that was refused these are the verdict's. */
+struct tls_failure {
+	enum reason reason;
+	const char *text;
+	const char *hint;
+};
+struct tls_failure tls_error(const struct tls *t);
+
+/* The peer's certificate as judged; accepted false and reason none if there
+ * was none to judge. */
+const struct cert_verdict *tls_verdict(const struct tls *t);
+const char *tls_version(const struct tls *t); /* "TLSv1.3" */
+const char *tls_cipher(const struct tls *t);
+const char *tls_group(const struct tls *t); /* "X25519"; "" if not known */
+const char *tls_sni(const struct tls *t);   /* sent or received; "" if none */
+const char *tls_alpn(const struct tls *t);  /* selected; "" if none */
+/* SHA-256 of the leaf of this leg: the peer's toward a server, our own toward
+ * a client.  False if there is none. */
+bool tls_leaf(const struct tls *t, uint8_t digest[32]);
+
+/* The chain as the peer sent it, in PEM, malloc'ed; NULL if it sent none.  For
+ * `dbtls test --save-ca` and its evidence.  Kept only by a context that
+ * tls_context_keep_chain() was called on. */
+void tls_context_keep_chain(struct tls_context *c);
+char *tls_chain_pem(const struct tls *t);
+
+#endif /* PROXY_TLS_H */

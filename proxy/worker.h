@@ -1,0 +1,72 @@
+/*
+ * worker.h - a thread, its event loop, and everything below it
+ *
+ * What a worker owns is never touched by another thread, so nothing below it
+ * has a lock.  Threads share the configuration, which never changes, and the
+ * few counted things of struct proxy.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <sys/queue.h>
+
+#include <stdatomic.h>
+
+#include <event2/event.h>
+
+#include "conf/config.h"
+#include "conf/err.h"
+#include "proxy/cancels.h"
+#include "proxy/dial.h"
+#include "proxy/limits.h"
+#include "proxy/tls.h"
+
+struct listener;
+struct relay_buffers;
+struct session;
+struct worker;
+TAILQ_HEAD(session_list, session);
+
+/* What all threads share. */
+struct proxy {
+	const struct config *config;
+	struct cancels *cancels;
+	struct limits *limits;
+	struct server_health **health; /* by endpoint index */
+	atomic_ullong next_session;    /* ids, from 1 */
+	atomic_uint sessions;          /* of all workers */
+	atomic_bool draining;          /* new connections are turned away */
+	struct worker **workers;
+	size_t nworkers;
+};
+
+struct worker {
+	struct proxy *proxy;
+	struct event_base *base;
+	struct dialer *dialer;
+	struct relay_buffers *buffers; /* shared by its sessions; relay.h */
+	struct tls_stores *stores;
+	struct tls_context **contexts[LEG_COUNT]; /* by endpoint index */
+	struct session_list sessions;
+	struct session_list ended; /* freed when the loop comes round */
+	struct event *reap;        /* activated to do that */
+	atomic_uint load;          /* sessions, for accept = "balance" */
+	/* The rest is worker.c's. */
+	struct worker_private *private;
+};
+
+/* All workers, their contexts and listeners, not running yet; every error of
+ * listening or of OpenSSL shows here.  NULL with `err`. */
+struct proxy *proxy_new(const struct config *c, struct err *err);
+int proxy_start(struct proxy *p, struct err *err); /* starts the threads */
+/* Stops accepting; sessions go on for at most their endpoint's drain. */
+void proxy_drain(struct proxy *p);
+void proxy_stop(struct proxy *p); /* ends the sessions still open, now */
+bool proxy_idle(const struct proxy *p); /* no session left */
+void proxy_free(struct proxy *p); /* joins the threads, frees all */
+
+/* For the listener, from any thread: a connection for this worker. */
+void worker_adopt(struct worker *w, const struct endpoint *e, int fd,
+    const struct address *client, enum reason admitted);
+
+#endif /* PROXY_WORKER_H */
