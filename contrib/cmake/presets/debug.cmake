@@ -1,1 +1,2 @@
+# For the debugger: without an optimizer.
 set(CMAKE_BUILD_TYPE Debug CACHE STRING "")
