@@ -9,12 +9,11 @@
 #ifndef CONF_ENDPOINT_H
 #define CONF_ENDPOINT_H
 
-#include <sys/socket.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/address.h"
 #include "protocols/negotiator.h"
 
 struct keypair; /* certfile.h: a certificate, its chain and its key */
@@ -33,33 +32,11 @@ const char *ssl_mode_name(enum ssl_mode mode);
  * mode which falls back, and NULL for those that name nothing. */
 bool ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why);
 
-/* A socket address: IPv4, IPv6 or unix. */
-struct address {
-	struct sockaddr_storage sa;
-	socklen_t len;
-};
-#define ADDRESS_TEXT_MAX 160
-/* "127.0.0.1:5432", "[::1]:5432", "unix:/path"; at most `size` bytes. */
-const char *address_format(const struct address *a, char *text, size_t size);
-bool address_is_loopback(const struct address *a); /* unix counts */
-
-/* A CIDR; a client on a unix socket matches none. */
-struct cidr {
-	uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
-	unsigned bits;     /* of 128 */
-};
-struct cidr_list {
-	struct cidr *list;
-	size_t n;
-};
-bool cidr_parse(const char *text, struct cidr *out);
-bool cidr_list_has(const struct cidr_list *l, const struct address *a);
-
 /* What one server's certificate must say besides its chain. */
 struct target {
 	char **names; /* host names and addresses; any may match */
 	size_t nnames;
-	char *server_dn; /* NULL: names count; else it replaces them */
+	char *server_dn;     /* NULL: names count; else it replaces them */
 	uint8_t (*pins)[32]; /* SHA-256 of the SPKI; any may match */
 	size_t npins;
 };
@@ -74,8 +51,14 @@ struct server {
 	char *sni; /* NULL: none, the host is no name */
 };
 
-enum server_order { SERVER_ORDER_FIRST = 0, SERVER_ORDER_RANDOM };
-enum accept_mode { ACCEPT_BALANCE = 0, ACCEPT_REUSEPORT };
+enum server_order {
+	SERVER_ORDER_FIRST = 0,
+	SERVER_ORDER_RANDOM
+};
+enum accept_mode {
+	ACCEPT_BALANCE = 0,
+	ACCEPT_REUSEPORT
+};
 enum client_verify {
 	CLIENT_VERIFY_NONE = 0,
 	CLIENT_VERIFY_OPTIONAL,
@@ -118,7 +101,7 @@ struct endpoint {
 	struct address source; /* len 0: the kernel chooses */
 
 	enum ssl_mode mode;
-	struct trust *trust; /* NULL for mode none */
+	struct trust *trust;      /* NULL for mode none */
 	struct keypair *identity; /* NULL: no certificate is shown */
 	struct tls_settings tls;
 
@@ -145,7 +128,7 @@ struct endpoint {
 	struct {
 		char *name;
 		char *value;
-	} *labels; /* written to every line of the log about this endpoint */
+	} * labels; /* written to every line of the log about this endpoint */
 	size_t nlabels;
 	bool cleartext_server; /* the user has said that this may be */
 	bool mode_policy_dms;

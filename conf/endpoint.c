@@ -1,0 +1,88 @@
+#include "conf/endpoint.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+
+static const char *const mode_names[] = {
+	[SSL_MODE_NONE] = "none",
+	[SSL_MODE_REQUIRE] = "require",
+	[SSL_MODE_VERIFY_CA] = "verify-ca",
+	[SSL_MODE_VERIFY_FULL] = "verify-full",
+};
+#define NMODES (sizeof(mode_names) / sizeof(mode_names[0]))
+
+/* As libpq, MySQL and the consoles of the cloud spell them. */
+static const struct {
+	const char *word;
+	enum ssl_mode mode;
+} mode_aliases[] = {
+	{ "disable", SSL_MODE_NONE },
+	{ "disabled", SSL_MODE_NONE },
+	{ "required", SSL_MODE_REQUIRE },
+	{ "verify-identity", SSL_MODE_VERIFY_FULL },
+};
+#define NALIASES (sizeof(mode_aliases) / sizeof(mode_aliases[0]))
+
+static const char *const fallback_words[] = { "allow", "prefer", "preferred" };
+#define NFALLBACKS (sizeof(fallback_words) / sizeof(fallback_words[0]))
+
+const char *
+ssl_mode_name(enum ssl_mode mode)
+{
+	assert((size_t)mode < NMODES);
+	return mode_names[mode];
+}
+
+/* VERIFY_CA and verify-ca are one word. */
+static bool
+same_word(const char *a, const char *b)
+{
+	for (; *a != '\0' || *b != '\0'; a++, b++) {
+		int left = *a == '_' ? '-' : tolower((unsigned char)*a);
+
+		if (left != *b)
+			return false;
+	}
+	return true;
+}
+
+bool
+ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why)
+{
+	size_t i;
+
+	*why = NULL;
+	for (i = 0; i < NMODES; i++) {
+		if (same_word(word, mode_names[i])) {
+			*mode = (enum ssl_mode)i;
+			return true;
+		}
+	}
+	for (i = 0; i < NALIASES; i++) {
+		if (same_word(word, mode_aliases[i].word)) {
+			*mode = mode_aliases[i].mode;
+			return true;
+		}
+	}
+	for (i = 0; i < NFALLBACKS; i++) {
+		if (same_word(word, fallback_words[i]))
+			*why = "it would go on in plaintext where TLS fails, "
+			       "and nobody would notice; write \"require\", "
+			       "or better \"verify-full\"";
+	}
+	return false;
+}
+
+struct neg_policy
+endpoint_policy(const struct endpoint *e)
+{
+	struct neg_policy policy = { .client = e->client_rule,
+		.server = SERVER_TLS_REQUIRED };
+
+	if (e->mode == SSL_MODE_NONE)
+		policy.server = SERVER_TLS_NEVER;
+	else if (e->tls.direct || e->ops->server_start == NEG_START_FIRST)
+		policy.server = SERVER_TLS_FIRST;
+	return policy;
+}
