@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/utf8.h"
+
 #define LOG_DETAIL_MAX  1024
 #define LOG_NUMBER_MAX  64
 #define LOG_FILE_MODE   0640
@@ -211,51 +213,6 @@ put_text_value(struct log_line *l, const uint8_t *value, size_t len)
 #define UTF8_REPLACEMENT 0xfffdu
 #define UTF16_PLANE      0x10000u
 
-/* How many bytes the sequence that `lead` begins has, and the least code point
- * that may be written with so many; 0 if none begins so. */
-static size_t
-utf8_length(uint8_t lead, uint32_t *least)
-{
-	if (lead < 0x80) {
-		*least = 0;
-		return 1;
-	}
-	if ((lead & 0xe0) == 0xc0) {
-		*least = 0x80;
-		return 2;
-	}
-	if ((lead & 0xf0) == 0xe0) {
-		*least = 0x800;
-		return 3;
-	}
-	*least = UTF16_PLANE;
-	return (lead & 0xf8) == 0xf0 ? 4 : 0;
-}
-
-/* The code point at `s`, and in *len how many bytes it has; what is no UTF-8
- * counts as one byte each. */
-static uint32_t
-utf8_next(const uint8_t *s, size_t left, size_t *len)
-{
-	uint32_t point, least;
-	size_t i, n = utf8_length(s[0], &least);
-
-	*len = 1;
-	if (n == 0 || n > left)
-		return UTF8_REPLACEMENT;
-	point = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return UTF8_REPLACEMENT;
-		point = point << 6 | (s[i] & 0x3fu);
-	}
-	if (point < least || point > 0x10ffff ||
-	    (point >= 0xd800 && point < 0xe000))
-		return UTF8_REPLACEMENT;
-	*len = n;
-	return point;
-}
-
 static void
 put_json_point(struct log_line *l, uint32_t point)
 {
@@ -278,11 +235,15 @@ put_json_point(struct log_line *l, uint32_t point)
 static void
 put_json_value(struct log_line *l, const uint8_t *value, size_t len)
 {
-	size_t i, n;
+	uint32_t point;
+	size_t i;
 
 	put_string(l, "\"");
-	for (i = 0; i < len; i += n)
-		put_json_point(l, utf8_next(value + i, len - i, &n));
+	for (i = 0; i < len;) {
+		i += utf8_next(value + i, len - i, &point);
+		put_json_point(l,
+		    point == UTF8_INVALID ? UTF8_REPLACEMENT : point);
+	}
 	put_string(l, "\"");
 }
 
