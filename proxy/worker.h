@@ -69,4 +69,8 @@ void proxy_free(struct proxy *p); /* joins the threads, frees all */
 void worker_adopt(struct worker *w, const struct endpoint *e, int fd,
     const struct address *client, enum reason admitted);
 
+/* For the session, once it is freed: takes back what worker_adopt() counted,
+ * in the worker's load and in the proxy's sessions. */
+void worker_released(struct worker *w);
+
 #endif /* PROXY_WORKER_H */

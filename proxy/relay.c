@@ -1,0 +1,450 @@
+#include "proxy/relay.h"
+
+#include <sys/queue.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How many full reads one callback may do before others have their turn. */
+#define RELAY_TURNS 4
+/* So many full reads in a row, and a stream is worth a pipe. */
+#define RELAY_SPLICE_AFTER 3
+#define RELAY_PIPE_SIZE    (1024 * 1024)
+/* Pipes cost descriptors: a thread keeps at most this many. */
+#define RELAY_PIPES_MAX 64
+
+struct relay_pipe {
+	SLIST_ENTRY(relay_pipe) link;
+	int in;
+	int out;
+};
+
+struct relay_buffers {
+	struct leg_buffers leg;
+	SLIST_HEAD(, relay_pipe) spare;
+	unsigned pipes; /* that exist, in use or spare */
+};
+
+static void relay_readable(struct leg *leg, void *arg);
+static void relay_flushed(struct leg *leg, void *arg);
+static void relay_failed(struct leg *leg, void *arg);
+
+static const struct leg_events relay_events = {
+	.readable = relay_readable,
+	.flushed = relay_flushed,
+	.failed = relay_failed,
+};
+
+struct relay_buffers *
+relay_buffers_new(void)
+{
+	/* Large and mostly untouched: the kernel gives pages as they are used. */
+	return calloc(1, sizeof(struct relay_buffers));
+}
+
+static void
+relay_pipe_free(struct relay_buffers *b, struct relay_pipe *p)
+{
+	(void)close(p->in);
+	(void)close(p->out);
+	free(p);
+	b->pipes--;
+}
+
+void
+relay_buffers_free(struct relay_buffers *b)
+{
+	struct relay_pipe *p;
+
+	if (b == NULL)
+		return;
+	while ((p = SLIST_FIRST(&b->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&b->spare, link);
+		relay_pipe_free(b, p);
+	}
+	explicit_bzero(&b->leg, sizeof(b->leg));
+	free(b);
+}
+
+struct leg_buffers *
+relay_leg_buffers(struct relay_buffers *b)
+{
+	return &b->leg;
+}
+
+/* NULL: none to be had, and copying does as well. */
+static struct relay_pipe *
+relay_pipe_get(struct relay_buffers *b)
+{
+	struct relay_pipe *p;
+	int fds[2];
+
+	if ((p = SLIST_FIRST(&b->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&b->spare, link);
+		return p;
+	}
+	if (b->pipes == RELAY_PIPES_MAX || (p = calloc(1, sizeof(*p))) == NULL)
+		return NULL;
+	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) == -1) {
+		free(p);
+		return NULL;
+	}
+	/* Less than this is allowed to us now and then; it only costs speed. */
+	(void)fcntl(fds[1], F_SETPIPE_SZ, RELAY_PIPE_SIZE);
+	p->out = fds[0];
+	p->in = fds[1];
+	b->pipes++;
+	return p;
+}
+
+/* An empty pipe is for the next one; one with bytes in it is for nobody. */
+static void
+relay_pipe_put(struct relay *r, struct relay_flow *f)
+{
+	if (f->pipe == NULL)
+		return;
+	if (f->piped == 0)
+		SLIST_INSERT_HEAD(&r->buffers->spare, f->pipe, link);
+	else
+		relay_pipe_free(r->buffers, f->pipe);
+	f->pipe = NULL;
+	f->piped = 0;
+	f->full_reads = 0;
+}
+
+int64_t
+relay_now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static struct relay_flow *
+relay_flow_from(struct relay *r, const struct leg *leg)
+{
+	return r->flow[LEG_CLIENT].from == leg ? &r->flow[LEG_CLIENT]
+					       : &r->flow[LEG_SERVER];
+}
+
+static bool
+relay_is_client(const struct relay *r, const struct leg *leg)
+{
+	return r->flow[LEG_CLIENT].from == leg;
+}
+
+static void
+relay_over(struct relay *r, enum reason reason)
+{
+	if (r->reason == REASON_NONE)
+		r->reason = reason;
+	r->events->over(r, r->arg);
+}
+
+/* A leg failed: by reset, by silence, or in its TLS. */
+static void
+relay_leg_failed(struct relay *r, struct leg *leg)
+{
+	bool client = relay_is_client(r, leg);
+	struct leg_failure f = leg_failure(leg);
+
+	r->detail = f.error == 0 ? f.tls.text : strerror(f.error);
+	if (f.error == ETIMEDOUT)
+		relay_over(r, REASON_KEEPALIVE);
+	else if (f.error == 0)
+		relay_over(r, f.tls.reason);
+	else
+		relay_over(r,
+		    client ? REASON_CLIENT_RESET : REASON_SERVER_RESET);
+}
+
+/*
+ * `leg` takes no more bytes.  Servers often say why and close before they have
+ * read all that was sent to them: what they said is still there to be read,
+ * and the other side must get it.
+ */
+static void
+relay_send_failed(struct relay *r, struct leg *leg)
+{
+	struct relay_flow *f = relay_flow_from(r, leg);
+	enum leg_result result = LEG_OK;
+	int error = leg->error;
+	bool dead = error == EPIPE || error == ECONNRESET;
+	struct rd bytes;
+	bool more;
+
+	while (dead && result == LEG_OK && !f->ended && !leg_blocked(f->to)) {
+		result = leg_receive(leg, LEG_RAW_MAX, &bytes, &more);
+		if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))
+			break;
+		f->bytes += bytes.left;
+	}
+	leg->error = error;
+	relay_leg_failed(r, leg);
+}
+
+/* A stream that stopped without close_notify: what came of it is passed on,
+ * but it must not look complete.  FIN on a leg without TLS would say that it
+ * was, so that leg is reset; one with TLS ends without close_notify. */
+static void
+relay_truncated(struct relay *r, struct relay_flow *f)
+{
+	relay_over(r,
+	    relay_is_client(r, f->from) ? REASON_CLIENT_TRUNCATED
+					: REASON_SERVER_TRUNCATED);
+}
+
+/* Both directions have ended, and nothing waits: the end.  True: it is over. */
+static bool
+relay_check_end(struct relay *r)
+{
+	if (!r->flow[LEG_CLIENT].ended || !r->flow[LEG_SERVER].ended)
+		return false;
+	if (leg_blocked(r->flow[LEG_CLIENT].to) ||
+	    leg_blocked(r->flow[LEG_SERVER].to))
+		return false;
+	relay_over(r, r->reason);
+	return true;
+}
+
+/* The orderly end of one direction. */
+static void
+relay_end_flow(struct relay *r, struct relay_flow *f)
+{
+	if (r->reason == REASON_NONE)
+		r->reason = relay_is_client(r, f->from) ? REASON_CLIENT_CLOSED
+							: REASON_SERVER_CLOSED;
+	f->ended = true;
+	relay_pipe_put(r, f);
+	leg_want_read(f->from, false);
+	if (!leg_shutdown(f->to)) {
+		relay_leg_failed(r, f->to);
+		return;
+	}
+	if (!relay_check_end(r))
+		r->events->half_ended(r, r->arg);
+}
+
+static bool
+relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
+{
+	if (bytes.left == 0)
+		return true;
+	r->last_ms = relay_now_ms();
+	f->bytes += bytes.left;
+	if (leg_send(f->to, bytes.at, bytes.left))
+		return true;
+	relay_send_failed(r, f->to);
+	return false;
+}
+
+static bool
+relay_may_splice(const struct relay_flow *f)
+{
+	return f->from->state == LEG_PLAIN && f->to->state == LEG_PLAIN;
+}
+
+enum relay_next {
+	RELAY_AGAIN = 0, /* there may be more to read */
+	RELAY_REST,      /* not before an event says so */
+	RELAY_OVER,      /* the relay, or this direction: touch nothing */
+};
+
+/* Out of the pipe, as far as `to` takes it. */
+static enum relay_next
+relay_splice_out(struct relay *r, struct relay_flow *f)
+{
+	ssize_t n;
+
+	while (f->piped > 0) {
+		n = splice(f->pipe->out, NULL, f->to->fd, NULL, f->piped,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN) {
+			leg_want_read(f->from, false);
+			leg_want_write(f->to, true);
+			return RELAY_REST;
+		}
+		if (n <= 0) {
+			f->to->error = n == 0 ? EPIPE : errno;
+			relay_send_failed(r, f->to);
+			return RELAY_OVER;
+		}
+		f->piped -= (size_t)n;
+		f->bytes += (size_t)n;
+	}
+	return RELAY_AGAIN;
+}
+
+static enum relay_next
+relay_splice(struct relay *r, struct relay_flow *f)
+{
+	ssize_t n;
+
+	n = splice(f->from->fd, NULL, f->pipe->in, NULL, RELAY_PIPE_SIZE,
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n == -1 && errno == EINTR)
+		return RELAY_AGAIN;
+	if (n == -1 && errno == EAGAIN) {
+		/* The stream paused: the pipe is for others. */
+		relay_pipe_put(r, f);
+		return RELAY_REST;
+	}
+	if (n == -1) {
+		f->from->error = errno;
+		relay_leg_failed(r, f->from);
+		return RELAY_OVER;
+	}
+	if (n == 0) {
+		relay_end_flow(r, f);
+		return RELAY_OVER;
+	}
+	r->last_ms = relay_now_ms();
+	f->piped += (size_t)n;
+	return relay_splice_out(r, f);
+}
+
+/* One recv() passed on. */
+static enum relay_next
+relay_copy(struct relay *r, struct relay_flow *f)
+{
+	enum leg_result result;
+	struct rd bytes;
+	bool more = false;
+
+	result = leg_receive(f->from, LEG_RAW_MAX, &bytes, &more);
+	if (result == LEG_WAIT)
+		return RELAY_REST;
+	if (!relay_pass(r, f, bytes))
+		return RELAY_OVER;
+	switch (result) {
+	case LEG_ENDED:
+		relay_end_flow(r, f);
+		return RELAY_OVER;
+	case LEG_TRUNCATED:
+		relay_truncated(r, f);
+		return RELAY_OVER;
+	case LEG_FAILED:
+		relay_leg_failed(r, f->from);
+		return RELAY_OVER;
+	case LEG_OK:
+	case LEG_WAIT:
+		break;
+	}
+	f->full_reads = more ? f->full_reads + 1 : 0;
+	if (f->full_reads >= RELAY_SPLICE_AFTER && relay_may_splice(f) &&
+	    !leg_blocked(f->to))
+		f->pipe = relay_pipe_get(r->buffers);
+	return more ? RELAY_AGAIN : RELAY_REST;
+}
+
+static enum relay_next
+relay_turn(struct relay *r, struct relay_flow *f)
+{
+	if (leg_blocked(f->to)) {
+		leg_want_read(f->from, false);
+		return RELAY_REST;
+	}
+	return f->pipe != NULL ? relay_splice(r, f) : relay_copy(r, f);
+}
+
+static void
+relay_readable(struct leg *leg, void *arg)
+{
+	struct relay *r = arg;
+	struct relay_flow *f = relay_flow_from(r, leg);
+	enum relay_next next = RELAY_AGAIN;
+	unsigned turn;
+
+	for (turn = 0; turn < RELAY_TURNS && next == RELAY_AGAIN; turn++)
+		next = relay_turn(r, f);
+	/* Bytes wait for `to`: the next turn finds out too late. */
+	if (next != RELAY_OVER && leg_blocked(f->to))
+		leg_want_read(f->from, false);
+}
+
+/* `leg` takes bytes again: whoever sends to it may go on. */
+static void
+relay_flushed(struct leg *leg, void *arg)
+{
+	struct relay *r = arg;
+	struct relay_flow *f = relay_flow_from(r, leg);
+
+	f = f == &r->flow[LEG_CLIENT] ? &r->flow[LEG_SERVER]
+				      : &r->flow[LEG_CLIENT];
+	r->last_ms = relay_now_ms();
+	if (relay_check_end(r))
+		return;
+	if (f->piped > 0 && relay_splice_out(r, f) != RELAY_AGAIN)
+		return;
+	if (!f->ended)
+		leg_want_read(f->from, true);
+}
+
+static void
+relay_failed(struct leg *leg, void *arg)
+{
+	relay_send_failed(arg, leg);
+}
+
+static void
+relay_take_leg(struct relay *r, struct leg *leg)
+{
+	leg->events = &relay_events;
+	leg->arg = r;
+}
+
+void
+relay_start(struct relay *r, struct leg *client, struct leg *server,
+    const struct rd unread[LEG_COUNT], struct relay_buffers *buffers,
+    const struct relay_events *events, void *arg)
+{
+	size_t i;
+
+	*r = (struct relay){ .buffers = buffers, .events = events, .arg = arg };
+	r->flow[LEG_CLIENT] =
+	    (struct relay_flow){ .from = client, .to = server };
+	r->flow[LEG_SERVER] =
+	    (struct relay_flow){ .from = server, .to = client };
+	r->last_ms = relay_now_ms();
+	relay_take_leg(r, client);
+	relay_take_leg(r, server);
+	for (i = 0; i < LEG_COUNT; i++)
+		if (!relay_pass(r, &r->flow[i], unread[i]))
+			return;
+	for (i = 0; i < LEG_COUNT; i++)
+		leg_want_read(r->flow[i].from, !leg_blocked(r->flow[i].to));
+	/* What came sealed behind a handshake, or ended before we were here, has
+	 * no event to announce it. */
+	for (i = 0; i < LEG_COUNT; i++)
+		if (r->flow[i].from->early.len > 0 || r->flow[i].from->ended)
+			relay_readable(r->flow[i].from, r);
+}
+
+void
+relay_stop(struct relay *r)
+{
+	relay_pipe_put(r, &r->flow[LEG_CLIENT]);
+	relay_pipe_put(r, &r->flow[LEG_SERVER]);
+}
+
+double
+relay_silent(const struct relay *r)
+{
+	return (double)(relay_now_ms() - r->last_ms) / 1000;
+}
+
+bool
+relay_client_lingers(const struct relay *r)
+{
+	const struct leg *client = r->flow[LEG_CLIENT].from;
+
+	return r->flow[LEG_SERVER].ended && !r->flow[LEG_CLIENT].ended &&
+	    !leg_blocked(client) && leg_in_flight(client) == 0;
+}

@@ -1,0 +1,485 @@
+#include "proxy/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/session_private.h"
+
+/* How long a client that is turned away may take to let us say why. */
+#define REFUSE_SECONDS 5.0
+/* How long the last words may take to be read. */
+#define CLOSE_SECONDS 2.0
+/* The same where a peer that read slowly is owed a long rest of the stream. */
+#define ABORT_SECONDS 30.0
+/* How often to look whether a peer has acknowledged the last of it. */
+#define ABORT_POLL_SECONDS 0.02
+
+/* So that a deadline that is set for the rest of a time does not fire just
+ * before it. */
+#define DEADLINE_SLACK 0.01
+
+#define MOVE(state) (1u << (state))
+
+/* From each state, where to. */
+static const unsigned legal_moves[SESSION_STATES] = {
+	[SESSION_NEW] = MOVE(SESSION_NEGOTIATING) | MOVE(SESSION_REFUSING) |
+	    MOVE(SESSION_CLOSING),
+	[SESSION_NEGOTIATING] = MOVE(SESSION_CONNECTING) |
+	    MOVE(SESSION_SECURING) | MOVE(SESSION_RELAYING) |
+	    MOVE(SESSION_DELIVERING) | MOVE(SESSION_REFUSING) |
+	    MOVE(SESSION_CLOSING),
+	[SESSION_CONNECTING] = MOVE(SESSION_NEGOTIATING) |
+	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
+	[SESSION_SECURING] = MOVE(SESSION_NEGOTIATING) |
+	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
+	[SESSION_RELAYING] = MOVE(SESSION_CLOSING),
+	[SESSION_DELIVERING] = MOVE(SESSION_NEGOTIATING) |
+	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
+	[SESSION_REFUSING] = MOVE(SESSION_SECURING) | MOVE(SESSION_CLOSING),
+	[SESSION_CLOSING] = MOVE(SESSION_ENDED),
+	[SESSION_ENDED] = 0,
+};
+
+static void session_on_deadline(evutil_socket_t fd, short what, void *arg);
+static void closing_readable(struct leg *leg, void *arg);
+static void closing_flushed(struct leg *leg, void *arg);
+static void closing_failed(struct leg *leg, void *arg);
+
+static const struct leg_events session_closing = {
+	.readable = closing_readable,
+	.flushed = closing_flushed,
+	.failed = closing_failed,
+};
+
+void
+session_enter(struct session *s, enum session_state state)
+{
+	assert(legal_moves[s->state] & MOVE(state));
+	s->state = state;
+	switch (state) {
+	case SESSION_RELAYING:
+		session_set_deadline(s, s->endpoint->timeouts.idle);
+		break;
+	case SESSION_REFUSING:
+		session_set_deadline(s, REFUSE_SECONDS);
+		break;
+	case SESSION_ENDED:
+		session_set_deadline(s, 0);
+		break;
+	case SESSION_NEW:
+	case SESSION_NEGOTIATING:
+	case SESSION_CONNECTING:
+	case SESSION_SECURING:
+	case SESSION_DELIVERING:
+	case SESSION_CLOSING:
+		break; /* the deadline goes on, or is set by who enters */
+	}
+}
+
+void
+session_set_deadline(struct session *s, double seconds)
+{
+	struct timeval tv;
+
+	(void)event_del(&s->deadline);
+	if (seconds <= 0)
+		return;
+	tv.tv_sec = (time_t)seconds;
+	tv.tv_usec = (suseconds_t)((seconds - (double)tv.tv_sec) * 1e6);
+	(void)event_add(&s->deadline, &tv);
+}
+
+/* Birth */
+
+static void
+session_begin(struct session *s, enum reason admitted)
+{
+	const struct endpoint *e = s->endpoint;
+
+	if (admitted == REASON_NONE && atomic_load(&s->worker->proxy->draining))
+		admitted = REASON_DRAINING;
+	if (admitted != REASON_NONE) {
+		session_refuse(s, admitted, LEG_CLIENT,
+		    admitted == REASON_DRAINING
+			? "the proxy is shutting down"
+			: "too many connections to this endpoint",
+		    "try again later", NULL);
+		return;
+	}
+	leg_want_read(&s->leg[LEG_CLIENT], true);
+	if (e->ops->client_first) {
+		session_set_deadline(s, e->timeouts.first_byte);
+		return;
+	}
+	session_set_deadline(s, e->timeouts.handshake);
+	session_enter(s, SESSION_NEGOTIATING);
+	session_advance(s);
+}
+
+void
+session_new(struct worker *w, const struct endpoint *e, int fd,
+    const struct address *client, enum reason admitted)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || (s->neg = negotiation_new(e)) == NULL) {
+		free(s);
+		(void)close(fd);
+		if (admitted == REASON_NONE)
+			limits_leave(w->proxy->limits, e, client);
+		worker_released(w);
+		return;
+	}
+	s->worker = w;
+	s->endpoint = e;
+	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
+	s->counted = admitted == REASON_NONE;
+	s->client = *client;
+	s->started_ms = relay_now_ms();
+	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
+	    s);
+	leg_init(&s->leg[LEG_SERVER]);
+	leg_init(&s->leg[LEG_CLIENT]);
+	dial_tune_socket(fd, e);
+	leg_open(&s->leg[LEG_CLIENT], fd, w->base,
+	    relay_leg_buffers(w->buffers), &session_negotiating, s);
+	TAILQ_INSERT_TAIL(&w->sessions, s, link);
+	session_begin(s, admitted);
+}
+
+/* Ends */
+
+static void
+session_bury(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	session_enter(s, SESSION_ENDED);
+	leg_close(&s->leg[LEG_CLIENT]);
+	leg_close(&s->leg[LEG_SERVER]);
+	negotiation_free(s->neg);
+	s->neg = NULL;
+	if (s->key != NULL) {
+		cancels_remove(w->proxy->cancels, s->endpoint, s->key,
+		    &s->address);
+		explicit_bzero(s->key, sizeof(*s->key));
+		free(s->key);
+		s->key = NULL;
+	}
+	if (s->counted)
+		limits_leave(w->proxy->limits, s->endpoint, &s->client);
+	s->counted = false;
+	TAILQ_REMOVE(&w->sessions, s, link);
+	TAILQ_INSERT_TAIL(&w->ended, s, link);
+	event_active(w->reap, 0, 0);
+}
+
+void
+session_reap(struct worker *w)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&w->ended)) != NULL) {
+		TAILQ_REMOVE(&w->ended, s, link);
+		free(s);
+		worker_released(w);
+	}
+}
+
+/* Common to all ends: the first reason counts, and one line is logged.  False
+ * if the session is ending already. */
+static bool
+session_conclude(struct session *s, enum reason reason, const char *detail)
+{
+	if (s->state == SESSION_CLOSING || s->state == SESSION_ENDED)
+		return false;
+	if (s->reason == REASON_NONE) {
+		s->reason = reason;
+		session_log_end(s, detail);
+	}
+	if (s->state == SESSION_RELAYING)
+		relay_stop(&s->relay);
+	if (s->neg != NULL) {
+		dial_cancel(s->neg->dial);
+		s->neg->dial = NULL;
+	}
+	session_enter(s, SESSION_CLOSING);
+	s->closing_ms = relay_now_ms();
+	return true;
+}
+
+static void
+session_closing_leg(struct session *s, struct leg *leg)
+{
+	leg->events = &session_closing;
+	leg->arg = s;
+}
+
+void
+session_close(struct session *s, enum reason reason, const char *detail)
+{
+	struct leg *client = &s->leg[LEG_CLIENT];
+
+	if (!session_conclude(s, reason, detail))
+		return;
+	leg_close(&s->leg[LEG_SERVER]);
+	if (client->state == LEG_CLOSED || !leg_shutdown(client)) {
+		session_bury(s);
+		return;
+	}
+	if (client->ended && !leg_blocked(client)) {
+		session_bury(s);
+		return;
+	}
+	/* Closing while the client still sends would destroy what we said
+	 * last: wait until it has ended too, but not for ever. */
+	session_closing_leg(s, client);
+	leg_want_read(client, true);
+	session_set_deadline(s, CLOSE_SECONDS);
+}
+
+/* Whoever is left gets what it is owed; then it must see that the end came
+ * out of order. */
+static bool
+session_abort_leg(struct session *s, struct leg *leg)
+{
+	if (leg->state == LEG_CLOSED)
+		return true;
+	if (leg->error == 0 && (leg_blocked(leg) || leg_in_flight(leg) > 0)) {
+		session_closing_leg(s, leg);
+		leg_want_read(leg, false);
+		return false;
+	}
+	/* Without TLS only a reset tells the difference. */
+	if (leg->state == LEG_PLAIN)
+		leg_reset(leg);
+	else
+		leg_close(leg);
+	return true;
+}
+
+static void
+session_abort_go_on(struct session *s)
+{
+	bool client = session_abort_leg(s, &s->leg[LEG_CLIENT]);
+	bool server = session_abort_leg(s, &s->leg[LEG_SERVER]);
+
+	if (client && server)
+		session_bury(s);
+	else
+		session_set_deadline(s, ABORT_POLL_SECONDS);
+}
+
+void
+session_abort(struct session *s, enum reason reason, const char *detail)
+{
+	if (!session_conclude(s, reason, detail))
+		return;
+	s->aborting = true;
+	session_abort_go_on(s);
+}
+
+static void
+session_copy_text(char *to, const char *from)
+{
+	(void)strncpy(to, from != NULL ? from : "", NEG_TEXT_MAX);
+	to[NEG_TEXT_MAX] = '\0';
+}
+
+void
+session_refuse(struct session *s, enum reason reason, enum leg_id leg,
+    const char *text, const char *hint, const char *detail)
+{
+	struct negotiation *neg = s->neg;
+	bool midway;
+
+	if (s->reason != REASON_NONE || neg == NULL) {
+		session_close(s, reason, detail);
+		return;
+	}
+	s->reason = reason;
+	/* text may be the leg's own, which is about to go */
+	session_copy_text(neg->text, text);
+	session_copy_text(neg->hint, hint);
+	session_log_end(s, detail != NULL ? detail : neg->text);
+	dial_cancel(neg->dial);
+	neg->dial = NULL;
+	leg_close(&s->leg[LEG_SERVER]);
+	neg->n.error = (struct neg_error){ .reason = reason,
+		.leg = leg,
+		.text = neg->text,
+		.hint = neg->hint[0] != '\0' ? neg->hint : NULL };
+	/* In the middle of its handshake a client understands alerts only. */
+	midway = s->leg[LEG_CLIENT].state == LEG_SECURING;
+	if (midway || s->leg[LEG_CLIENT].state == LEG_CLOSED ||
+	    s->state == SESSION_DELIVERING) {
+		session_close(s, reason, NULL);
+		return;
+	}
+	neg->refusing = true;
+	neg->waiting = 0;
+	session_enter(s, SESSION_REFUSING);
+	session_advance(s);
+}
+
+void
+session_leg_failed(struct session *s, enum leg_id leg)
+{
+	struct leg_failure f = leg_failure(&s->leg[leg]);
+
+	if (f.error == 0)
+		session_refuse(s, f.tls.reason, leg, f.tls.text, f.tls.hint,
+		    NULL);
+	else if (leg == LEG_CLIENT)
+		session_close(s, REASON_CLIENT_RESET, strerror(f.error));
+	else
+		session_refuse(s, REASON_CONNECT, leg,
+		    "the connection to the database server was lost",
+		    "the server's own log may say why", strerror(f.error));
+}
+
+void
+session_end(struct session *s, enum reason reason, const char *text)
+{
+	session_abort(s, reason, text);
+}
+
+void
+session_drain(struct session *s)
+{
+	s->draining = true;
+	switch (s->state) {
+	case SESSION_NEW:
+	case SESSION_NEGOTIATING:
+	case SESSION_CONNECTING:
+	case SESSION_SECURING:
+		session_refuse(s, REASON_DRAINING, LEG_CLIENT,
+		    "the proxy is shutting down", "try again later", NULL);
+		break;
+	case SESSION_RELAYING:
+		session_set_deadline(s, s->endpoint->timeouts.drain);
+		break;
+	case SESSION_DELIVERING: /* these end soon by themselves */
+	case SESSION_REFUSING:
+	case SESSION_CLOSING:
+	case SESSION_ENDED:
+		break;
+	}
+}
+
+/* Deadlines */
+
+/* The idle time starts anew whenever something moves; rather than touch a
+ * timer for each read, look when it fires how long it has really been. */
+static void
+session_idle(struct session *s)
+{
+	double idle = s->endpoint->timeouts.idle;
+	double silent = relay_silent(&s->relay);
+
+	if (relay_client_lingers(&s->relay) && silent >= SESSION_LINGER_SECONDS)
+		session_close(s, s->relay.reason, NULL);
+	else if (s->relay.flow[LEG_SERVER].ended)
+		session_set_deadline(s, SESSION_LINGER_SECONDS);
+	else if (silent < idle)
+		session_set_deadline(s, idle - silent + DEADLINE_SLACK);
+	else
+		session_abort(s, REASON_IDLE, NULL);
+}
+
+static void
+session_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	switch (s->state) {
+	case SESSION_NEW:
+		s->reason = REASON_TIMEOUT;
+		session_log_end(s, session_where(s));
+		session_close(s, REASON_TIMEOUT, NULL);
+		break;
+	case SESSION_NEGOTIATING:
+	case SESSION_CONNECTING:
+	case SESSION_SECURING:
+		session_refuse(s, REASON_TIMEOUT, LEG_CLIENT,
+		    "the connection was not ready in time", NULL,
+		    session_where(s));
+		break;
+	case SESSION_DELIVERING:
+	case SESSION_REFUSING:
+		session_close(s, REASON_TIMEOUT, session_where(s));
+		break;
+	case SESSION_RELAYING:
+		if (s->draining)
+			session_abort(s, REASON_DRAIN, NULL);
+		else
+			session_idle(s);
+		break;
+	case SESSION_CLOSING:
+		if (s->aborting &&
+		    relay_now_ms() - s->closing_ms < ABORT_SECONDS * 1000)
+			session_abort_go_on(s);
+		else
+			session_bury(s);
+		break;
+	case SESSION_ENDED:
+		break;
+	}
+}
+
+/* The last moments: what still comes is of no interest, but must be read, or
+ * closing would reset the connection and destroy what was said last. */
+
+static void
+closing_readable(struct leg *leg, void *arg)
+{
+	struct session *s = arg;
+	struct rd bytes;
+	bool more;
+
+	if (leg->state == LEG_SECURING) {
+		session_bury(s);
+		return;
+	}
+	switch (leg_receive(leg, LEG_RAW_MAX, &bytes, &more)) {
+	case LEG_OK:
+	case LEG_WAIT:
+		return;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+	case LEG_FAILED:
+		break;
+	}
+	if (leg_blocked(leg))
+		leg_want_read(leg, false); /* half-closed: it may yet read */
+	else
+		session_bury(s);
+}
+
+static void
+closing_flushed(struct leg *leg, void *arg)
+{
+	struct session *s = arg;
+
+	(void)leg;
+	if (s->aborting)
+		session_abort_go_on(s);
+}
+
+static void
+closing_failed(struct leg *leg, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->aborting)
+		leg_close(leg);
+	if (s->aborting)
+		session_abort_go_on(s);
+	else
+		session_bury(s);
+}

@@ -1,0 +1,107 @@
+#include <string.h>
+
+#include "proxy/log.h"
+#include "proxy/session_private.h"
+
+static void
+log_who(struct log_line *l, const struct session *s)
+{
+	log_uint(l, "session", s->id);
+	log_endpoint(l, s->endpoint);
+	log_address(l, "client", &s->client);
+	if (s->address.len > 0)
+		log_address(l, "server", &s->address);
+}
+
+static void
+log_server_leg(struct log_line *l, const struct session *s)
+{
+	const struct tls *tls = s->leg[LEG_SERVER].tls;
+	const struct cert_verdict *v;
+
+	log_text(l, "mode", ssl_mode_name(s->endpoint->mode));
+	if (tls == NULL) {
+		log_text(l, "tls", "none");
+		log_text(l, "verified", verified_name(VERIFIED_NONE));
+		return;
+	}
+	v = tls_verdict(tls);
+	log_text(l, "tls", tls_version(tls));
+	log_text(l, "cipher", tls_cipher(tls));
+	log_text(l, "group", tls_group(tls));
+	log_text(l, "resumed", "no");
+	log_text(l, "verified", verified_name(v->verified));
+	if (v->name[0] != '\0')
+		log_peer(l, "name", v->name, strlen(v->name));
+	if (v->verified >= VERIFIED_CA)
+		log_hex(l, "anchor", v->anchor, sizeof(v->anchor));
+	log_hex(l, "leaf", v->leaf, sizeof(v->leaf));
+	if (tls_sni(tls)[0] != '\0')
+		log_text(l, "sni", tls_sni(tls));
+}
+
+static void
+log_client_leg(struct log_line *l, const struct session *s)
+{
+	const struct tls *tls = s->leg[LEG_CLIENT].tls;
+
+	if (tls == NULL) {
+		log_text(l, "client_leg", "cleartext");
+		return;
+	}
+	log_text(l, "client_leg", tls_version(tls));
+	log_text(l, "client_cipher", tls_cipher(tls));
+}
+
+static void
+log_name(struct log_line *l, const char *key, const char *name)
+{
+	if (name[0] != '\0')
+		log_peer(l, key, name, strlen(name));
+}
+
+void
+session_log_open(struct session *s, const struct neg_names *names)
+{
+	struct log_line l;
+
+	if (!log_open(&l, LEVEL_INFO, "session.open"))
+		return;
+	log_who(&l, s);
+	log_text(&l, "engine", s->endpoint->ops->name);
+	log_server_leg(&l, s);
+	log_client_leg(&l, s);
+	if (s->worker->proxy->config->log.identity) {
+		log_name(&l, "user", names->user);
+		log_name(&l, "database", names->database);
+		log_name(&l, "program", names->program);
+	}
+	log_close(&l);
+}
+
+void
+session_log_end(const struct session *s, const char *detail)
+{
+	bool refused = reason_is_refusal(s->reason);
+	/* Health checks connect and leave all day long. */
+	enum log_level level = refused ? LEVEL_NOTICE
+	    : s->state == SESSION_NEW  ? LEVEL_DEBUG
+				       : LEVEL_INFO;
+	struct log_line l;
+
+	if (!log_open(&l, level, refused ? "session.refused" : "session.close"))
+		return;
+	log_who(&l, s);
+	log_text(&l, "reason", reason_name(s->reason));
+	if (detail != NULL)
+		log_text(&l, "detail", detail);
+	log_seconds(&l, "seconds",
+	    (double)(relay_now_ms() - s->started_ms) / 1000);
+	if (!refused) {
+		log_uint(&l, "bytes_to_server",
+		    s->relay.flow[LEG_CLIENT].bytes);
+		log_uint(&l, "bytes_to_client",
+		    s->relay.flow[LEG_SERVER].bytes);
+	}
+	log_close(&l);
+}

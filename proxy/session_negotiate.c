@@ -1,0 +1,620 @@
+#include "proxy/session_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A cancel for an unknown session goes to at most so many addresses. */
+#define FAN_OUT_MAX 8
+
+static void negotiating_readable(struct leg *leg, void *arg);
+static void negotiating_flushed(struct leg *leg, void *arg);
+static void negotiating_failed(struct leg *leg, void *arg);
+
+const struct leg_events session_negotiating = {
+	.readable = negotiating_readable,
+	.flushed = negotiating_flushed,
+	.failed = negotiating_failed,
+};
+
+struct negotiation *
+negotiation_new(const struct endpoint *e)
+{
+	struct negotiation *neg;
+	size_t i, cap = NEG_OUT_CAP(e->ops);
+
+	if ((neg = calloc(1, sizeof(*neg))) == NULL)
+		return NULL;
+	neg->policy = endpoint_policy(e);
+	neg->n.ops = e->ops;
+	neg->n.policy = &neg->policy;
+	neg->n.options = e->options;
+	if ((neg->n.state = calloc(1, e->ops->state_size)) == NULL)
+		goto fail;
+	for (i = 0; i < LEG_COUNT; i++) {
+		/* One recv() may bring more than the negotiator wants. */
+		queue_init(&neg->unread[i], e->ops->window + LEG_PLAIN_MAX);
+		if ((neg->n.out[i].base = malloc(cap)) == NULL)
+			goto fail;
+		neg->n.out[i].cap = cap;
+	}
+	return neg;
+fail:
+	negotiation_free(neg);
+	return NULL;
+}
+
+void
+negotiation_free(struct negotiation *neg)
+{
+	size_t i;
+
+	if (neg == NULL)
+		return;
+	dial_cancel(neg->dial);
+	for (i = 0; i < LEG_COUNT; i++) {
+		queue_fini(&neg->unread[i]);
+		free(neg->n.out[i].base);
+	}
+	if (neg->n.state != NULL)
+		explicit_bzero(neg->n.state, neg->n.ops->state_size);
+	free(neg->n.state);
+	explicit_bzero(neg, sizeof(*neg));
+	free(neg);
+}
+
+const char *
+session_where(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_NEW:
+		return "waiting for the client's first byte";
+	case SESSION_CONNECTING:
+		return "connecting to the server";
+	case SESSION_SECURING:
+		return s->neg->securing == LEG_CLIENT
+		    ? "in the client's TLS handshake"
+		    : "in the server's TLS handshake";
+	case SESSION_NEGOTIATING:
+	case SESSION_REFUSING:
+		return s->endpoint->ops->where(&s->neg->n);
+	case SESSION_DELIVERING:
+		return "delivering a cancel request";
+	case SESSION_RELAYING:
+	case SESSION_CLOSING:
+	case SESSION_ENDED:
+		break;
+	}
+	return "ending";
+}
+
+/* A cancel's client owes us nothing more: it may leave before it is served. */
+static bool
+client_may_leave(const struct session *s)
+{
+	return s->neg->n.route.cancel.left > 0;
+}
+
+static void
+client_left(struct session *s)
+{
+	if (s->state == SESSION_NEW)
+		session_close(s, REASON_CLIENT_CLOSED, NULL);
+	else if (!client_may_leave(s))
+		session_close(s, REASON_CLIENT_CLOSED, session_where(s));
+}
+
+static void
+server_left(struct session *s)
+{
+	session_refuse(s, REASON_CONNECT, LEG_SERVER,
+	    neg_rule_met(&s->neg->n, LEG_SERVER)
+		? "the database server closed the connection"
+		: "the database server closed the connection before TLS began",
+	    "the server's own log may say why", NULL);
+}
+
+/* Whether there is room for more of a leg's bytes. */
+static void
+update_interest(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	size_t i, window = s->endpoint->ops->window;
+
+	for (i = 0; i < LEG_COUNT; i++)
+		leg_want_read(&s->leg[i],
+		    !neg->ended[i] && neg->unread[i].len < window);
+}
+
+/* Nothing more will come of a leg that is waited for? */
+static void
+check_waiting(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	size_t window = s->endpoint->ops->window;
+
+	if ((neg->waiting & FROM_CLIENT) && neg->ended[LEG_CLIENT])
+		session_close(s, REASON_CLIENT_CLOSED, session_where(s));
+	else if ((neg->waiting & FROM_SERVER) && neg->ended[LEG_SERVER])
+		server_left(s);
+	else if ((neg->waiting & FROM_CLIENT) &&
+	    neg->unread[LEG_CLIENT].len >= window)
+		session_refuse(s, REASON_PROTOCOL, LEG_CLIENT,
+		    "the client sent a message that is too long", NULL, NULL);
+	else if ((neg->waiting & FROM_SERVER) &&
+	    neg->unread[LEG_SERVER].len >= window)
+		session_refuse(s, REASON_PROTOCOL, LEG_SERVER,
+		    "the database server sent a message that is too long", NULL,
+		    NULL);
+	else
+		update_interest(s);
+}
+
+static struct rd
+unread_rd(const struct queue *q, size_t max)
+{
+	size_t len = q->len < max ? q->len : max;
+
+	return (struct rd){ .at = len > 0 ? queue_data(q) : NULL, .left = len };
+}
+
+/* What the negotiator wrote goes out before its verdict is carried out. */
+static bool
+send_out(struct session *s, enum leg_id id)
+{
+	struct wr *out = &s->neg->n.out[id];
+	struct leg *leg = &s->leg[id];
+	bool ok = true;
+
+	if (out->len > 0 && leg->state != LEG_CLOSED)
+		ok = leg_send(leg, out->base, out->len);
+	explicit_bzero(out->base, out->len);
+	out->len = 0;
+	if (!ok)
+		session_leg_failed(s, id);
+	return ok;
+}
+
+static struct verdict
+step(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	struct negotiator *n = &neg->n;
+	struct verdict v;
+	size_t had[LEG_COUNT], i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		n->in[i] = unread_rd(&neg->unread[i], n->ops->window);
+		had[i] = n->in[i].left;
+		n->out[i].len = 0;
+		n->out[i].full = false;
+	}
+	v = neg->refusing ? neg_refuse(n) : neg_step(n);
+	for (i = 0; i < LEG_COUNT; i++) {
+		assert(n->in[i].left <= had[i]);
+		queue_consume(&neg->unread[i], had[i] - n->in[i].left);
+		n->in[i] = (struct rd){ .left = 0 };
+	}
+	return v;
+}
+
+/* V_CONNECT */
+
+static const char *
+dial_text(enum reason reason)
+{
+	if (reason == REASON_RESOLVE)
+		return "the database server's name could not be resolved";
+	if (reason == REASON_TIMEOUT)
+		return "the database server did not answer in time";
+	return "could not connect to the database server";
+}
+
+static void start_dial(struct session *s);
+
+static void
+dialled(const struct dial_result *r, void *arg)
+{
+	struct session *s = arg;
+	struct negotiation *neg = s->neg;
+
+	neg->dial = NULL;
+	if (r->fd == -1 && neg->fan_out && !(r->exhausted && neg->nth == 0)) {
+		if (r->exhausted || ++neg->nth >= FAN_OUT_MAX)
+			session_close(s, REASON_SERVER_CLOSED, NULL);
+		else
+			start_dial(s);
+		return;
+	}
+	if (r->fd == -1) {
+		session_refuse(s, r->reason, LEG_SERVER, dial_text(r->reason),
+		    "see the log of the proxy", r->text);
+		return;
+	}
+	s->address = r->address;
+	s->server = (size_t)(r->server - s->endpoint->servers);
+	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
+	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
+	neg->n.connected = true;
+	session_enter(s, SESSION_NEGOTIATING);
+	session_advance(s);
+}
+
+static struct dial_choice
+choose(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	const struct endpoint *e = s->endpoint;
+	struct dial_choice c = { .where = DIAL_ANY };
+
+	if (neg->n.route.cancel.left == 0)
+		return c;
+	if (neg->fan_out) {
+		c.where = DIAL_NTH;
+		c.nth = neg->nth;
+	} else if (cancels_find(s->worker->proxy->cancels, e,
+		       neg->n.route.cancel, &c.address, &c.server)) {
+		c.where = DIAL_EXACT;
+	} else if (e->nservers > 1 || e->servers[0].fixed.len == 0) {
+		neg->fan_out = true;
+		c.where = DIAL_NTH;
+	}
+	return c;
+}
+
+static void
+start_dial(struct session *s)
+{
+	const struct endpoint *e = s->endpoint;
+	struct worker *w = s->worker;
+	struct dial_choice c = choose(s);
+
+	s->neg->dial = dial_start(w->dialer, e, w->proxy->health[e->index], &c,
+	    dialled, s);
+	if (s->neg->dial == NULL)
+		session_refuse(s, REASON_INTERNAL, LEG_SERVER,
+		    "the proxy is out of memory", NULL, NULL);
+}
+
+static void
+connect_server(struct session *s)
+{
+	s->neg->waiting = 0;
+	session_enter(s, SESSION_CONNECTING);
+	update_interest(s);
+	start_dial(s);
+}
+
+/* V_START_TLS */
+
+static void pump(struct session *s, enum leg_id id);
+
+static void
+note_secured(struct session *s, enum leg_id id)
+{
+	struct neg_facts *facts = &s->neg->n.leg[id];
+
+	facts->tls_up = true;
+	facts->leaf_known = tls_leaf(s->leg[id].tls, facts->leaf);
+	session_enter(s,
+	    s->neg->refusing ? SESSION_REFUSING : SESSION_NEGOTIATING);
+	/* What came sealed behind the handshake has no event to announce it. */
+	if (s->leg[id].early.len > 0)
+		pump(s, id);
+}
+
+/* True: the negotiator may be asked again. */
+static bool
+handshake(struct session *s)
+{
+	enum leg_id id = s->neg->securing;
+	struct leg *leg = &s->leg[id];
+
+	switch (leg_handshake(leg)) {
+	case LEG_OK:
+		note_secured(s, id);
+		return true;
+	case LEG_WAIT:
+		leg_want_read(leg, true);
+		return false;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+		session_refuse(s,
+		    id == LEG_CLIENT ? REASON_CLIENT_TLS : REASON_HANDSHAKE, id,
+		    "the connection ended in the middle of the TLS "
+		    "handshake",
+		    NULL, NULL);
+		return false;
+	case LEG_FAILED:
+		break;
+	}
+	session_leg_failed(s, id);
+	return false;
+}
+
+static bool
+start_tls(struct session *s, const struct verdict *v)
+{
+	struct negotiation *neg = s->neg;
+	struct leg *leg = &s->leg[v->leg];
+	const struct server *server =
+	    v->leg == LEG_SERVER ? &s->endpoint->servers[s->server] : NULL;
+	struct queue *unread = &neg->unread[v->leg];
+	struct tls *tls;
+
+	neg->securing = v->leg;
+	neg->waiting = 0;
+	session_enter(s, SESSION_SECURING);
+	update_interest(s);
+	tls = tls_new(s->worker->contexts[v->leg][s->endpoint->index], v->tls,
+	    server);
+	if (tls == NULL ||
+	    !leg_start_tls(leg, tls, unread_rd(unread, unread->len))) {
+		session_refuse(s, REASON_INTERNAL, v->leg,
+		    "the proxy is out of memory", NULL, NULL);
+		return false;
+	}
+	queue_fini(unread);
+	return handshake(s);
+}
+
+/* V_RELAY */
+
+static void
+remember_key(struct session *s)
+{
+	const struct neg_key *key = &s->neg->n.key;
+
+	if (key->len == 0 || (s->key = malloc(sizeof(*s->key))) == NULL)
+		return;
+	*s->key = *key;
+	cancels_add(s->worker->proxy->cancels, s->endpoint, key, &s->address,
+	    s->server);
+}
+
+static void
+relay_half_ended(struct relay *r, void *arg)
+{
+	struct session *s = arg;
+
+	if (r->flow[LEG_SERVER].ended && !s->draining)
+		session_set_deadline(s, SESSION_LINGER_SECONDS);
+}
+
+static void
+relay_ended(struct relay *r, void *arg)
+{
+	struct session *s = arg;
+
+	if (r->flow[LEG_CLIENT].ended && r->flow[LEG_SERVER].ended)
+		session_close(s, r->reason, NULL);
+	else
+		session_abort(s, r->reason, r->detail);
+}
+
+static const struct relay_events relay_events = {
+	.half_ended = relay_half_ended,
+	.over = relay_ended,
+};
+
+static void
+start_relay(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	struct rd unread[LEG_COUNT];
+	size_t i;
+
+	remember_key(s);
+	session_enter(s, SESSION_RELAYING);
+	session_log_open(s, &neg->n.names);
+	s->neg = NULL;
+	for (i = 0; i < LEG_COUNT; i++)
+		unread[i] = unread_rd(&neg->unread[i], neg->unread[i].len);
+	relay_start(&s->relay, &s->leg[LEG_CLIENT], &s->leg[LEG_SERVER], unread,
+	    s->worker->buffers, &relay_events, s);
+	negotiation_free(neg);
+}
+
+/* V_DELIVER */
+
+/* A new negotiator plays the same message to the next address. */
+static void
+deliver_again(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	struct negotiator *n = &neg->n;
+	uint8_t message[NEG_CANCEL_MAX];
+	size_t len = n->route.cancel.left;
+
+	assert(len <= sizeof(message));
+	memcpy(message, n->route.cancel.at, len);
+	leg_close(&s->leg[LEG_SERVER]);
+	queue_fini(&neg->unread[LEG_SERVER]);
+	neg->ended[LEG_SERVER] = false;
+	queue_fini(&neg->unread[LEG_CLIENT]);
+	explicit_bzero(n->state, n->ops->state_size);
+	n->connected = false;
+	n->leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	n->route = (struct neg_route){ .cancel = { .left = 0 } };
+	neg->nth++;
+	session_enter(s, SESSION_NEGOTIATING);
+	if (!queue_append(&neg->unread[LEG_CLIENT], message, len))
+		session_refuse(s, REASON_INTERNAL, LEG_CLIENT,
+		    "the proxy is out of memory", NULL, NULL);
+	else
+		session_advance(s);
+	explicit_bzero(message, sizeof(message));
+}
+
+/* The server has done with the request: whatever else it said is not for the
+ * client, who waits for the end of the connection only. */
+static void
+delivered(struct session *s)
+{
+	if (s->neg->fan_out && s->neg->nth + 1 < FAN_OUT_MAX)
+		deliver_again(s);
+	else
+		session_close(s, REASON_SERVER_CLOSED, NULL);
+}
+
+static void
+start_delivery(struct session *s)
+{
+	s->neg->waiting = 0;
+	session_enter(s, SESSION_DELIVERING);
+	leg_want_read(&s->leg[LEG_SERVER], true);
+	if (s->neg->ended[LEG_SERVER])
+		delivered(s);
+}
+
+/* Carries out one verdict; true: the negotiator is to be asked again. */
+static bool
+carry_out(struct session *s, const struct verdict *v)
+{
+	switch (v->kind) {
+	case V_READ:
+		s->neg->waiting = v->from;
+		check_waiting(s);
+		return false;
+	case V_CONNECT:
+		connect_server(s);
+		return false;
+	case V_START_TLS:
+		return start_tls(s, v);
+	case V_RELAY:
+		start_relay(s);
+		return false;
+	case V_DELIVER:
+		start_delivery(s);
+		return false;
+	case V_END:
+		if (s->neg->refusing)
+			session_close(s, s->reason, NULL);
+		else
+			session_refuse(s, s->neg->n.error.reason,
+			    s->neg->n.error.leg, s->neg->n.error.text,
+			    s->neg->n.error.hint, NULL);
+		return false;
+	case V_NEXT:
+		break;
+	}
+	assert(!"neg_step() never answers V_NEXT");
+	return false;
+}
+
+static bool
+may_step(const struct session *s)
+{
+	return s->state == SESSION_NEGOTIATING || s->state == SESSION_REFUSING;
+}
+
+void
+session_advance(struct session *s)
+{
+	struct verdict v;
+	bool again = may_step(s);
+
+	while (again) {
+		v = step(s);
+		/* The client hears of it only after the server does. */
+		if (!send_out(s, LEG_SERVER) || !send_out(s, LEG_CLIENT))
+			return;
+		again = carry_out(s, &v) && may_step(s);
+	}
+}
+
+/* Events */
+
+/* What has come of a leg goes to its queue. */
+static void
+pump(struct session *s, enum leg_id id)
+{
+	struct negotiation *neg = s->neg;
+	struct leg *leg = &s->leg[id];
+	enum leg_result r;
+	struct rd bytes;
+	size_t window = s->endpoint->ops->window, len = neg->unread[id].len;
+	bool more;
+
+	if (len >= window) {
+		leg_want_read(leg, false);
+		return;
+	}
+	r = leg_receive(leg, window - len, &bytes, &more);
+	if (!queue_append(&neg->unread[id], bytes.at, bytes.left)) {
+		session_refuse(s, REASON_INTERNAL, id,
+		    "the proxy is out of memory", NULL, NULL);
+		return;
+	}
+	if (r == LEG_ENDED || r == LEG_TRUNCATED) {
+		neg->ended[id] = true;
+		leg_want_read(leg, false);
+	} else if (r == LEG_FAILED) {
+		session_leg_failed(s, id);
+	}
+}
+
+static void
+delivering_readable(struct session *s, enum leg_id id)
+{
+	struct rd bytes;
+	bool more;
+
+	switch (leg_receive(&s->leg[id], LEG_RAW_MAX, &bytes, &more)) {
+	case LEG_OK:
+	case LEG_WAIT:
+		return;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+	case LEG_FAILED:
+		break;
+	}
+	if (id == LEG_SERVER)
+		delivered(s);
+	else
+		leg_want_read(&s->leg[id], false);
+}
+
+static void
+negotiating_readable(struct leg *leg, void *arg)
+{
+	struct session *s = arg;
+	enum leg_id id = session_leg_id(s, leg);
+	struct negotiation *neg = s->neg;
+
+	if (s->state == SESSION_DELIVERING) {
+		delivering_readable(s, id);
+		return;
+	}
+	if (s->state == SESSION_SECURING && neg->securing == id) {
+		if (handshake(s))
+			session_advance(s);
+		return;
+	}
+	pump(s, id);
+	if (s->state == SESSION_CLOSING || s->state == SESSION_ENDED)
+		return;
+	if (s->state == SESSION_NEW && neg->unread[id].len > 0) {
+		session_enter(s, SESSION_NEGOTIATING);
+		session_set_deadline(s, s->endpoint->timeouts.handshake);
+	}
+	if (may_step(s) && (neg->waiting == 0 || (neg->waiting & (1u << id))))
+		session_advance(s);
+	else if (id == LEG_CLIENT && neg->ended[LEG_CLIENT])
+		client_left(s);
+}
+
+static void
+negotiating_flushed(struct leg *leg, void *arg)
+{
+	(void)leg; /* nobody waits for this: messages here are small */
+	(void)arg;
+}
+
+static void
+negotiating_failed(struct leg *leg, void *arg)
+{
+	struct session *s = arg;
+
+	session_leg_failed(s, session_leg_id(s, leg));
+}

@@ -1,0 +1,115 @@
+/*
+ * session_private.h - what the files of a session share, and nobody else
+ *
+ *	session.c             its life: birth, states, deadlines, ends
+ *	session_negotiate.c   carrying out what the negotiator says
+ *	session_log.c         its lines in the log
+ */
+#ifndef PROXY_SESSION_PRIVATE_H
+#define PROXY_SESSION_PRIVATE_H
+
+#include "proxy/dial.h"
+#include "proxy/leg.h"
+#include "proxy/relay.h"
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
+/*
+ *	NEW -> NEGOTIATING <-> CONNECTING, SECURING
+ *	            |  |  \
+ *	            |  |   DELIVERING -> (NEGOTIATING, for the next address)
+ *	            |  RELAYING
+ *	            REFUSING <-> SECURING (the client's leg)
+ *	all of them -> CLOSING -> ENDED
+ */
+enum session_state {
+	SESSION_NEW = 0,     /* nothing has come from the client */
+	SESSION_NEGOTIATING, /* the negotiator waits for bytes */
+	SESSION_CONNECTING,
+	SESSION_SECURING, /* a handshake on neg->securing */
+	SESSION_RELAYING,
+	SESSION_DELIVERING, /* until the server ends */
+	SESSION_REFUSING,   /* the negotiator tells the client */
+	SESSION_CLOSING,    /* what was said last is on its way */
+	SESSION_ENDED,
+};
+#define SESSION_STATES (SESSION_ENDED + 1)
+
+/* A client that says nothing this long after its server has ended is gone. */
+#define SESSION_LINGER_SECONDS 30.0
+
+/* What is needed only until the relay begins. */
+struct negotiation {
+	struct negotiator n;
+	struct neg_policy policy;
+	struct queue unread[LEG_COUNT];
+	bool ended[LEG_COUNT]; /* the peer's direction is over */
+	unsigned waiting;      /* FROM_ mask of the last V_READ */
+	enum leg_id securing;
+	bool refusing;
+	struct dial *dial;
+	/* A cancel for an unknown session goes to every address in turn. */
+	bool fan_out;
+	size_t nth;
+	char text[NEG_TEXT_MAX + 1]; /* n.error points to these */
+	char hint[NEG_TEXT_MAX + 1];
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	struct worker *worker;
+	const struct endpoint *endpoint;
+	uint64_t id;
+	enum session_state state;
+	bool counted;  /* by limits_enter() */
+	bool draining; /* the deadline is that of the drain */
+	bool aborting; /* CLOSING ends by a reset */
+	enum reason reason;
+	struct address client;
+	struct address address; /* of the server; len 0: not connected */
+	size_t server;          /* its index in the endpoint */
+	struct leg leg[LEG_COUNT];
+	struct event deadline;
+	int64_t started_ms;
+	int64_t closing_ms;
+	struct negotiation *neg; /* NULL once relaying */
+	struct relay relay;
+	struct neg_key *key; /* in the table of cancels; NULL: none */
+};
+
+/* Moves the state; the only place that does. */
+void session_enter(struct session *s, enum session_state state);
+/* (Re)starts the one deadline; 0 seconds: none. */
+void session_set_deadline(struct session *s, double seconds);
+
+/* The relay did not come about: logs, and tells the client if its protocol
+ * has a way.  `text` goes to the log and to the client; `detail` replaces it in
+ * the log if it is not NULL.  Nothing if the session has a reason already. */
+void session_refuse(struct session *s, enum reason reason, enum leg_id leg,
+    const char *text, const char *hint, const char *detail);
+/* Why a leg failed before the relay began. */
+void session_leg_failed(struct session *s, enum leg_id leg);
+/* It is over, in order: what waits is sent, the client's leg ended properly. */
+void session_close(struct session *s, enum reason reason, const char *detail);
+/* It is over, and must not look complete to whoever is left. */
+void session_abort(struct session *s, enum reason reason, const char *detail);
+
+/* session_negotiate.c */
+struct negotiation *negotiation_new(const struct endpoint *e);
+void negotiation_free(struct negotiation *neg);
+extern const struct leg_events session_negotiating;
+/* Steps the negotiator until something must be waited for. */
+void session_advance(struct session *s);
+const char *session_where(const struct session *s);
+
+/* session_log.c */
+void session_log_open(struct session *s, const struct neg_names *names);
+void session_log_end(const struct session *s, const char *detail);
+
+static inline enum leg_id
+session_leg_id(const struct session *s, const struct leg *leg)
+{
+	return leg == &s->leg[LEG_CLIENT] ? LEG_CLIENT : LEG_SERVER;
+}
+
+#endif /* PROXY_SESSION_PRIVATE_H */
