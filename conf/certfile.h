@@ -8,6 +8,9 @@
 #ifndef CONF_CERTFILE_H
 #define CONF_CERTFILE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include <openssl/x509.h>
 
 #include "conf/err.h"
@@ -34,11 +37,16 @@ struct keypair *keypair_load(const char *cert_path, const char *key_path,
 struct keypair *keypair_retain(struct keypair *k);
 void keypair_release(struct keypair *k);
 
+#define CERT_DIGEST_LEN 32
+
 /* SHA-256 of the whole certificate, and of its public key (what pins name). */
 void cert_fingerprint(const X509 *cert, uint8_t digest[32]);
 void cert_spki_digest(const X509 *cert, uint8_t digest[32]);
 
 /* A name as one line of printable ASCII, in the manner of RFC 2253. */
 void cert_name_text(const X509_NAME *name, char *text, size_t size);
+/* Any bytes as printable ASCII, what is not as \xHH; never half an escape.
+ * Returns the length; `size` counts the NUL. */
+size_t cert_text_escape(const void *bytes, size_t len, char *text, size_t size);
 
 #endif /* CONF_CERTFILE_H */

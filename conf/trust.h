@@ -19,7 +19,7 @@
 /* Trust anchors and CRLs: parsed once per distinct list of files and
  * configuration, counted and shared by endpoints and threads. */
 struct anchors {
-	STACK_OF(X509) *certs;   /* anchors, and what completes a chain */
+	STACK_OF(X509) *certs;    /* anchors, and what completes a chain */
 	STACK_OF(X509_CRL) *crls; /* empty: revocation is not checked */
 	_Atomic unsigned references;
 };
@@ -35,7 +35,10 @@ int anchors_add_crl(struct anchors *a, const char *path, struct err *err);
  * of its own; the certificates in it are shared. */
 X509_STORE *anchors_store(const struct anchors *a, struct err *err);
 
-enum x509_profile { X509_PROFILE_DEFAULT = 0, X509_PROFILE_WEBPKI };
+enum x509_profile {
+	X509_PROFILE_DEFAULT = 0,
+	X509_PROFILE_WEBPKI
+};
 
 struct trust {
 	struct anchors *anchors; /* NULL: the mode is require */
@@ -54,14 +57,42 @@ void trust_free(struct trust *t); /* releases its anchors */
  * `store` is one of t->anchors, NULL if there are none.  `at` 0 means now.
  * Never fails to fill `v`; returns v->accepted.  Thread-safe.
  */
-bool trust_judge(const struct trust *t, X509_STORE *store,
-    STACK_OF(X509) *sent, const struct target *target, time_t at,
-    struct cert_verdict *v);
+bool trust_judge(const struct trust *t, X509_STORE *store, STACK_OF(X509) *sent,
+    const struct target *target, time_t at, struct cert_verdict *v);
 
 /* names.c: does the certificate bear one of these names?  As RFC 9525 and
  * libpq have it; see CONTRACT.md "Names".  `matched` is the name in the
  * certificate, escaped; on failure it lists those it does carry. */
-bool trust_name_matches(X509 *leaf, const struct target *target,
-    bool allow_cn, char *matched, size_t size);
+bool trust_name_matches(X509 *leaf, const struct target *target, bool allow_cn,
+    char *matched, size_t size);
+
+/* The same, and by what it matched. */
+struct name_rules {
+	bool allow_cn;
+	bool strict; /* no "*.com": two labels or more behind a wildcard */
+};
+enum name_source {
+	NAME_FROM_NOTHING = 0,
+	NAME_FROM_SAN,
+	NAME_FROM_CN,
+	NAME_FROM_CN_ADDRESS, /* an IP address in the CN */
+	NAME_FROM_DN,
+};
+enum name_source trust_name_find(X509 *leaf, const struct target *target,
+    const struct name_rules *rules, char *matched, size_t size);
+
+/* Can a server_dn be read: "CN=x,OU=y" as RFC 4514 writes it? */
+bool trust_dn_valid(const char *server_dn);
+/* The names that a certificate carries, with ", " between. */
+void cert_names_text(X509 *cert, char *text, size_t size);
+
+/* verdict.c: what one of OpenSSL's X509_V_ codes is called here. */
+struct x509_words {
+	int error;
+	enum reason reason;
+	const char *sentence; /* goes on from "server certificate" */
+	const char *hint;     /* "": none */
+};
+const struct x509_words *x509_words(int error);
 
 #endif /* CONF_TRUST_H */

@@ -27,16 +27,21 @@ const char *verified_name(enum verified v); /* none, pin, ca, full */
 struct cert_verdict {
 	bool accepted;
 	enum reason reason; /* why not; REASON_NONE if accepted */
-	int x509_error;     /* OpenSSL's X509_V_ code, for the alert and `test` */
-	int depth;          /* of the certificate at fault; 0 is the leaf */
-	char text[VERDICT_TEXT_MAX]; /* "certificate is for a.test, not b.test" */
-	char hint[VERDICT_TEXT_MAX]; /* the remedy; "" if there is none to give */
+	int x509_error; /* OpenSSL's X509_V_ code, for the alert and `test` */
+	int depth;      /* of the certificate at fault; 0 is the leaf */
+	char text
+	    [VERDICT_TEXT_MAX]; /* "certificate is for a.test, not b.test" */
+	char hint
+	    [VERDICT_TEXT_MAX]; /* the remedy; "" if there is none to give */
 
 	enum verified verified;
-	char name[256]; /* the name in the certificate that matched; "" if none */
-	uint8_t leaf[32];   /* SHA-256 of the leaf's DER */
-	uint8_t anchor[32]; /* of the trust anchor; zero if no chain was built */
-	bool legacy; /* accepted, but with something `check` would warn about: */
+	char name
+	    [256]; /* the name in the certificate that matched; "" if none */
+	uint8_t leaf[32]; /* SHA-256 of the leaf's DER */
+	uint8_t
+	    anchor[32]; /* of the trust anchor; zero if no chain was built */
+	bool
+	    legacy; /* accepted, but with something `check` would warn about: */
 	char warning[VERDICT_TEXT_MAX]; /* for example a v1 certificate */
 };
 

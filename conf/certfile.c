@@ -1,0 +1,822 @@
+#include "conf/certfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#define FILE_MAX        ((size_t)16 * 1024 * 1024)
+#define FILE_FIRST      ((size_t)64 * 1024) /* where the size is not known */
+#define PASSWORD_MAX    1024
+#define OTHERS_MAY      (S_IRWXG | S_IRWXO)
+#define BEGIN_MARK      "-----BEGIN "
+#define END_MARK        "-----END "
+#define LABEL_END       "-----"
+#define KEY_LABEL       "PRIVATE KEY" /* and whatever stands before it */
+#define DER_SEQUENCE    0x30
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* A file in memory.  All of them are wiped: one cannot know what is in it
+ * before it was read. */
+struct file {
+	const char *path;
+	uint8_t *bytes;
+	size_t len;
+	size_t room;
+};
+
+static void
+file_fini(struct file *f)
+{
+	OPENSSL_clear_free(f->bytes, f->room);
+	f->bytes = NULL;
+}
+
+static bool
+file_grow(struct file *f, size_t room)
+{
+	uint8_t *bytes;
+
+	bytes = OPENSSL_clear_realloc(f->bytes, f->room, room);
+	if (bytes == NULL)
+		return false;
+	f->bytes = bytes;
+	f->room = room;
+	return true;
+}
+
+static int
+file_fill(struct file *f, int fd, struct err *err)
+{
+	ssize_t n;
+
+	for (;;) {
+		if (f->len > FILE_MAX)
+			return err_set(err,
+			    "%s: larger than %zu MiB; it cannot"
+			    " be a file of certificates",
+			    f->path, FILE_MAX >> 20);
+		if (f->len == f->room && !file_grow(f, f->room * 2))
+			return err_set(err, "%s: out of memory", f->path);
+		n = read(fd, f->bytes + f->len, f->room - f->len);
+		if (n == 0)
+			return 0;
+		if (n > 0)
+			f->len += (size_t)n;
+		else if (errno != EINTR)
+			return err_set_errno(err, "%s", f->path);
+	}
+}
+
+/* Asked of the descriptor, so that nobody can change the file in between. */
+static int
+file_check(const struct file *f, const struct stat *st, bool secret,
+    struct err *err)
+{
+	if (!secret || (st->st_mode & OTHERS_MAY) == 0)
+		return 0;
+	return err_set(err,
+	    "%s: holds a secret, but its mode 0%03o lets others"
+	    " at it; chmod 0600",
+	    f->path, (unsigned)(st->st_mode & (S_IRWXU | OTHERS_MAY)));
+}
+
+static int
+file_read(struct file *f, const char *path, bool secret, struct err *err)
+{
+	struct stat st;
+	size_t room;
+	int fd, rc;
+
+	*f = (struct file){ .path = path };
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd == -1)
+		return err_set_errno(err, "%s", path);
+	if (fstat(fd, &st) == -1) {
+		rc = err_set_errno(err, "%s", path);
+		goto out;
+	}
+	if ((rc = file_check(f, &st, secret, err)) == -1)
+		goto out;
+	room = st.st_size > 0 && (uintmax_t)st.st_size <= FILE_MAX
+	    ? (size_t)st.st_size + 1
+	    : FILE_FIRST;
+	if (!file_grow(f, room))
+		rc = err_set(err, "%s: out of memory", path);
+	else
+		rc = file_fill(f, fd, err);
+out:
+	(void)close(fd);
+	if (rc == -1)
+		file_fini(f);
+	return rc;
+}
+
+/*
+ * The blocks of a PEM file.  We look for them ourselves because OpenSSL's
+ * reader passes over what it cannot read, and a block that is passed over in
+ * silence is an anchor that is missing when it is needed.
+ */
+struct block {
+	const char *label;
+	size_t label_len;
+	const char *text; /* from BEGIN to the end of END's line */
+	size_t len;
+	unsigned number; /* counts from 1 */
+	unsigned line;   /* where BEGIN stands */
+};
+
+struct scan {
+	const char *at;
+	const char *end;
+	unsigned number;
+	unsigned line; /* the one that `at` begins */
+};
+
+static struct scan
+scan_file(const struct file *f)
+{
+	struct scan s;
+	size_t mark = strlen(BYTE_ORDER_MARK);
+
+	s.at = (const char *)f->bytes;
+	s.end = s.at + f->len;
+	s.number = 0;
+	s.line = 1;
+	if (f->len >= mark && memcmp(s.at, BYTE_ORDER_MARK, mark) == 0)
+		s.at += mark;
+	return s;
+}
+
+/* The line at s->at without its end; moves to the next.  False at the end. */
+static bool
+scan_line(struct scan *s, const char **line, size_t *len)
+{
+	const char *newline;
+
+	if (s->at == s->end)
+		return false;
+	*line = s->at;
+	newline = memchr(s->at, '\n', (size_t)(s->end - s->at));
+	if (newline == NULL) {
+		*len = (size_t)(s->end - s->at);
+		s->at = s->end;
+	} else {
+		*len = (size_t)(newline - s->at);
+		s->at = newline + 1;
+	}
+	s->line++;
+	return true;
+}
+
+/* Blanks before the mark are looked through, so that an indented block is
+ * found, and refused by the decoder, and not taken for text. */
+static const char *
+line_mark(const char *line, size_t *len, const char *mark)
+{
+	size_t n = strlen(mark);
+
+	while (*len > 0 && (*line == ' ' || *line == '\t')) {
+		line++;
+		(*len)--;
+	}
+	if (*len < n || memcmp(line, mark, n) != 0)
+		return NULL;
+	*len -= n;
+	return line + n;
+}
+
+static void
+block_label(struct block *b, const char *label, size_t len)
+{
+	const char *end = memmem(label, len, LABEL_END, strlen(LABEL_END));
+
+	b->label = label;
+	b->label_len = end == NULL ? len : (size_t)(end - label);
+}
+
+/* Runs from BEGIN's line to END's.  False if another begins before, or the
+ * file ends: the block is cut. */
+static bool
+block_end(struct scan *s, struct block *b)
+{
+	const char *line;
+	size_t len, rest;
+
+	while (scan_line(s, &line, &len)) {
+		rest = len;
+		if (line_mark(line, &rest, END_MARK) != NULL) {
+			b->len = (size_t)(s->at - b->text);
+			return true;
+		}
+		rest = len;
+		if (line_mark(line, &rest, BEGIN_MARK) != NULL)
+			return false;
+	}
+	return false;
+}
+
+/* 1: here is a block; 0: there are no more; -1: it has no end. */
+static int
+scan_block(struct scan *s, struct block *b)
+{
+	const char *line, *label;
+	size_t len;
+
+	while (scan_line(s, &line, &len)) {
+		label = line_mark(line, &len, BEGIN_MARK);
+		if (label == NULL)
+			continue;
+		b->text = line;
+		b->line = s->line - 1;
+		b->number = ++s->number;
+		block_label(b, label, len);
+		return block_end(s, b) ? 1 : -1;
+	}
+	return 0;
+}
+
+static bool
+block_is(const struct block *b, const char *label)
+{
+	return b->label_len == strlen(label) &&
+	    memcmp(b->label, label, b->label_len) == 0;
+}
+
+static bool
+block_is_key(const struct block *b)
+{
+	size_t n = strlen(KEY_LABEL);
+
+	return b->label_len >= n &&
+	    memcmp(b->label + b->label_len - n, KEY_LABEL, n) == 0;
+}
+
+/* The DER in a block; OPENSSL_free() it.  NULL if it cannot be read. */
+static uint8_t *
+block_decode(const struct block *b, long *len)
+{
+	char *name = NULL, *header = NULL;
+	uint8_t *der = NULL;
+	BIO *bio;
+
+	if (b->len > INT_MAX ||
+	    (bio = BIO_new_mem_buf(b->text, (int)b->len)) == NULL)
+		return NULL;
+	if (PEM_read_bio(bio, &name, &header, &der, len) != 1)
+		der = NULL;
+	/* A header means that the block is encrypted. */
+	if (der != NULL && header[0] != '\0') {
+		OPENSSL_free(der);
+		der = NULL;
+	}
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	BIO_free(bio);
+	return der;
+}
+
+/* What is being collected from a file. */
+struct reader {
+	const struct file *file;
+	STACK_OF(X509) *certs;    /* NULL: certificates are passed over */
+	STACK_OF(X509_CRL) *crls; /* NULL: there must be none */
+	bool keys;                /* private keys are passed over */
+	struct err *err;
+	size_t found; /* duplicates count */
+};
+
+static int
+cert_append(struct reader *r, X509 *cert)
+{
+	int i;
+
+	r->found++;
+	/* Parses the extensions now, while only one thread sees it. */
+	(void)X509_check_purpose(cert, -1, 0);
+	for (i = 0; i < sk_X509_num(r->certs); i++) {
+		if (X509_cmp(sk_X509_value(r->certs, i), cert) == 0) {
+			X509_free(cert);
+			return 0;
+		}
+	}
+	if (sk_X509_push(r->certs, cert) > 0)
+		return 0;
+	X509_free(cert);
+	return err_set(r->err, "%s: out of memory", r->file->path);
+}
+
+static int
+crl_append(struct reader *r, X509_CRL *crl)
+{
+	int i;
+
+	r->found++;
+	for (i = 0; i < sk_X509_CRL_num(r->crls); i++) {
+		if (X509_CRL_match(sk_X509_CRL_value(r->crls, i), crl) == 0) {
+			X509_CRL_free(crl);
+			return 0;
+		}
+	}
+	if (sk_X509_CRL_push(r->crls, crl) > 0)
+		return 0;
+	X509_CRL_free(crl);
+	return err_set(r->err, "%s: out of memory", r->file->path);
+}
+
+static int
+block_bad(const struct reader *r, const struct block *b, const char *what)
+{
+	return err_set(r->err,
+	    "%s: block %u (line %u) is not a readable %s;"
+	    " remove it or copy it again",
+	    r->file->path, b->number, b->line, what);
+}
+
+static int
+block_cert(struct reader *r, const struct block *b, bool trusted)
+{
+	const uint8_t *at;
+	uint8_t *der;
+	X509 *cert = NULL;
+	bool whole = false;
+	long len = 0;
+
+	if ((der = block_decode(b, &len)) != NULL) {
+		at = der;
+		cert = trusted ? d2i_X509_AUX(NULL, &at, len)
+			       : d2i_X509(NULL, &at, len);
+		whole = cert != NULL && at == der + len;
+		OPENSSL_free(der);
+	}
+	if (whole)
+		return cert_append(r, cert);
+	X509_free(cert);
+	return block_bad(r, b, "certificate");
+}
+
+static int
+block_crl(struct reader *r, const struct block *b)
+{
+	const uint8_t *at;
+	uint8_t *der;
+	X509_CRL *crl = NULL;
+	bool whole = false;
+	long len = 0;
+
+	if (r->crls == NULL)
+		return err_set(r->err,
+		    "%s: block %u (line %u) is a CRL, which"
+		    " has no effect here; name the file in crl",
+		    r->file->path, b->number, b->line);
+	if ((der = block_decode(b, &len)) != NULL) {
+		at = der;
+		crl = d2i_X509_CRL(NULL, &at, len);
+		whole = crl != NULL && at == der + len;
+		OPENSSL_free(der);
+	}
+	if (whole)
+		return crl_append(r, crl);
+	X509_CRL_free(crl);
+	return block_bad(r, b, "CRL");
+}
+
+static int
+block_take(struct reader *r, const struct block *b)
+{
+	if (block_is_key(b) && !r->keys)
+		return err_set(r->err,
+		    "%s: block %u (line %u) is a private"
+		    " key, in a file that others may read; remove it",
+		    r->file->path, b->number, b->line);
+	if (block_is(b, PEM_STRING_X509_CRL) && (r->crls != NULL || !r->keys))
+		return block_crl(r, b);
+	if (r->certs == NULL)
+		return 0;
+	if (block_is(b, PEM_STRING_X509) || block_is(b, PEM_STRING_X509_OLD))
+		return block_cert(r, b, false);
+	if (block_is(b, PEM_STRING_X509_TRUSTED))
+		return block_cert(r, b, true);
+	return 0;
+}
+
+static int
+read_pem(struct reader *r)
+{
+	struct scan s = scan_file(r->file);
+	struct block b;
+	int got;
+
+	while ((got = scan_block(&s, &b)) == 1) {
+		if (block_take(r, &b) == -1)
+			return -1;
+	}
+	if (got == -1)
+		return err_set(r->err,
+		    "%s: block %u (line %u) has no end; copy"
+		    " the file again",
+		    r->file->path, b.number, b.line);
+	return 0;
+}
+
+/* DER has no blocks, but several may stand one after the other. */
+static int
+read_der(struct reader *r)
+{
+	const uint8_t *at = r->file->bytes, *end = at + r->file->len;
+	X509_CRL *crl;
+	X509 *cert;
+	int rc = 0;
+
+	while (rc == 0 && at < end) {
+		if (r->crls != NULL) {
+			crl = d2i_X509_CRL(NULL, &at, (long)(end - at));
+			if (crl == NULL)
+				break;
+			rc = crl_append(r, crl);
+		} else {
+			cert = d2i_X509(NULL, &at, (long)(end - at));
+			if (cert == NULL)
+				break;
+			rc = cert_append(r, cert);
+		}
+	}
+	if (rc == 0 && at < end)
+		return err_set(r->err,
+		    "%s: block %zu (byte %zu) is not a"
+		    " readable %s in DER; PEM and DER are read here",
+		    r->file->path, r->found + 1, (size_t)(at - r->file->bytes),
+		    r->crls != NULL ? "CRL" : "certificate");
+	return rc;
+}
+
+static int
+read_blocks(struct reader *r)
+{
+	const struct file *f = r->file;
+	int rc;
+
+	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE &&
+	    memmem(f->bytes, f->len, BEGIN_MARK, strlen(BEGIN_MARK)) == NULL)
+		rc = read_der(r);
+	else
+		rc = read_pem(r);
+	ERR_clear_error();
+	if (rc == 0 && r->found == 0)
+		return err_set(r->err,
+		    "%s: there is no %s in it, neither PEM"
+		    " nor DER",
+		    f->path, r->crls != NULL ? "CRL" : "certificate");
+	return rc;
+}
+
+int
+certfile_read_certs(const char *path, STACK_OF(X509) *to, struct err *err)
+{
+	struct file f;
+	struct reader r = { .file = &f, .certs = to, .err = err };
+	int rc;
+
+	if (file_read(&f, path, false, err) == -1)
+		return -1;
+	rc = read_blocks(&r);
+	file_fini(&f);
+	return rc;
+}
+
+int
+certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to, struct err *err)
+{
+	struct file f;
+	struct reader r = { .file = &f, .crls = to, .err = err };
+	int rc;
+
+	if (file_read(&f, path, false, err) == -1)
+		return -1;
+	rc = read_blocks(&r);
+	file_fini(&f);
+	return rc;
+}
+
+/* A password for OpenSSL, which would otherwise ask on the terminal. */
+struct password {
+	char text[PASSWORD_MAX + 1];
+	size_t len;
+	bool given; /* there is a password file */
+	bool asked; /* the key is encrypted */
+};
+
+static int
+password_answer(char *buf, int size, int writing, void *arg)
+{
+	struct password *p = arg;
+
+	(void)writing;
+	p->asked = true;
+	if (!p->given || size < 0 || p->len > (size_t)size)
+		return -1;
+	memcpy(buf, p->text, p->len);
+	return (int)p->len;
+}
+
+/* The first line of the file, without its end. */
+static int
+password_read(struct password *p, const char *path, struct err *err)
+{
+	const uint8_t *newline;
+	struct file f;
+	size_t len;
+	int rc = 0;
+
+	if (file_read(&f, path, true, err) == -1)
+		return -1;
+	newline = memchr(f.bytes, '\n', f.len);
+	len = newline == NULL ? f.len : (size_t)(newline - f.bytes);
+	if (len > 0 && f.bytes[len - 1] == '\r')
+		len--;
+	if (len == 0) {
+		rc = err_set(err,
+		    "%s: its first line, which is the password,"
+		    " is empty",
+		    path);
+	} else if (len > PASSWORD_MAX) {
+		rc = err_set(err,
+		    "%s: its first line is longer than a password"
+		    " may be (%d bytes)",
+		    path, PASSWORD_MAX);
+	} else {
+		memcpy(p->text, f.bytes, len);
+		p->len = len;
+		p->given = true;
+	}
+	file_fini(&f);
+	return rc;
+}
+
+static EVP_PKEY *
+key_decode_pem(const struct file *f, struct password *p, bool *found)
+{
+	struct scan s = scan_file(f);
+	EVP_PKEY *key;
+	struct block b;
+	BIO *bio;
+
+	while (scan_block(&s, &b) == 1) {
+		if (!block_is_key(&b))
+			continue;
+		*found = true;
+		bio = BIO_new_mem_buf(b.text, (int)b.len);
+		if (bio == NULL)
+			return NULL;
+		key = PEM_read_bio_PrivateKey(bio, NULL, password_answer, p);
+		BIO_free(bio);
+		return key;
+	}
+	return NULL;
+}
+
+static EVP_PKEY *
+key_decode_der(const struct file *f, struct password *p)
+{
+	const uint8_t *at = f->bytes;
+	EVP_PKEY *key;
+	BIO *bio;
+
+	if ((key = d2i_AutoPrivateKey(NULL, &at, (long)f->len)) != NULL)
+		return key;
+	if ((bio = BIO_new_mem_buf(f->bytes, (int)f->len)) == NULL)
+		return NULL;
+	key = d2i_PKCS8PrivateKey_bio(bio, NULL, password_answer, p);
+	BIO_free(bio);
+	return key;
+}
+
+static int
+key_unreadable(const char *path, const struct password *p, bool found,
+    const char *password_file, struct err *err)
+{
+	if (p->asked && !p->given)
+		return err_set(err,
+		    "%s: the private key is encrypted; give its"
+		    " password in password_file",
+		    path);
+	if (p->asked)
+		return err_set(err,
+		    "%s: the password in %s does not open the"
+		    " private key; it must be the file's first line",
+		    path, password_file);
+	if (!found)
+		return err_set(err, "%s: there is no private key in it", path);
+	return err_set(err,
+	    "%s: the private key in it cannot be read; copy it"
+	    " again",
+	    path);
+}
+
+static EVP_PKEY *
+key_load(const char *path, const char *password_file, struct err *err)
+{
+	struct password p = { .given = false };
+	EVP_PKEY *key = NULL;
+	bool found = false;
+	struct file f;
+
+	if (file_read(&f, path, true, err) == -1)
+		return NULL;
+	if (password_file != NULL &&
+	    password_read(&p, password_file, err) == -1)
+		goto out;
+	if (f.len > 0 && f.bytes[0] == DER_SEQUENCE)
+		key = key_decode_der(&f, &p);
+	else
+		key = key_decode_pem(&f, &p, &found);
+	if (key == NULL)
+		(void)key_unreadable(path, &p, found, password_file, err);
+	ERR_clear_error();
+out:
+	OPENSSL_cleanse(&p, sizeof(p));
+	file_fini(&f);
+	return key;
+}
+
+/* Moves the issuer of `child` from one stack to the end of another. */
+static X509 *
+chain_move_issuer(STACK_OF(X509) *from, STACK_OF(X509) *to, X509 *child)
+{
+	X509 *cert;
+	int i;
+
+	if (X509_self_signed(child, 0) == 1)
+		return NULL;
+	for (i = 0; i < sk_X509_num(from); i++) {
+		cert = sk_X509_value(from, i);
+		if (X509_check_issued(cert, child) != X509_V_OK)
+			continue;
+		if (sk_X509_push(to, cert) <= 0)
+			return NULL;
+		(void)sk_X509_delete(from, i);
+		return cert;
+	}
+	return NULL;
+}
+
+/* The leaf is whichever certificate the key belongs to, and what is sent is
+ * put in order: TLS 1.2 demands it, and files are in any order. */
+static int
+keypair_arrange(struct keypair *k, STACK_OF(X509) *certs, const char *path,
+    struct err *err)
+{
+	X509 *cert;
+	int i;
+
+	for (i = 0; i < sk_X509_num(certs) && k->leaf == NULL; i++) {
+		if (X509_check_private_key(sk_X509_value(certs, i), k->key) ==
+		    1)
+			k->leaf = sk_X509_delete(certs, i);
+	}
+	ERR_clear_error();
+	if (k->leaf == NULL)
+		return err_set(err,
+		    "%s: the private key does not belong to"
+		    " the certificate; give the pair that was made together",
+		    path);
+	for (cert = k->leaf; cert != NULL;)
+		cert = chain_move_issuer(certs, k->chain, cert);
+	return 0;
+}
+
+static int
+keypair_certs(const char *path, bool keys, STACK_OF(X509) *to, struct err *err)
+{
+	struct file f;
+	struct reader r = { .file = &f, .certs = to, .keys = keys, .err = err };
+	int rc;
+
+	if (file_read(&f, path, false, err) == -1)
+		return -1;
+	rc = read_blocks(&r);
+	file_fini(&f);
+	return rc;
+}
+
+struct keypair *
+keypair_load(const char *cert_path, const char *key_path,
+    const char *password_file, struct err *err)
+{
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	struct keypair *k = OPENSSL_zalloc(sizeof(*k));
+	const char *path = key_path == NULL ? cert_path : key_path;
+
+	if (certs == NULL || k == NULL ||
+	    (k->chain = sk_X509_new_null()) == NULL) {
+		(void)err_set(err, "%s: out of memory", cert_path);
+		goto fail;
+	}
+	k->references = 1;
+	if (keypair_certs(cert_path, true, certs, err) == -1 ||
+	    (k->key = key_load(path, password_file, err)) == NULL ||
+	    keypair_arrange(k, certs, path, err) == -1)
+		goto fail;
+	sk_X509_pop_free(certs, X509_free);
+	return k;
+fail:
+	sk_X509_pop_free(certs, X509_free);
+	keypair_release(k);
+	return NULL;
+}
+
+struct keypair *
+keypair_retain(struct keypair *k)
+{
+	k->references++;
+	return k;
+}
+
+void
+keypair_release(struct keypair *k)
+{
+	if (k == NULL || (k->references > 0 && --k->references > 0))
+		return;
+	X509_free(k->leaf);
+	sk_X509_pop_free(k->chain, X509_free);
+	EVP_PKEY_free(k->key);
+	OPENSSL_free(k);
+}
+
+void
+cert_fingerprint(const X509 *cert, uint8_t digest[32])
+{
+	if (X509_digest(cert, EVP_sha256(), digest, NULL) != 1)
+		memset(digest, 0, CERT_DIGEST_LEN);
+}
+
+void
+cert_spki_digest(const X509 *cert, uint8_t digest[32])
+{
+	X509_PUBKEY *key = X509_get_X509_PUBKEY(cert);
+	uint8_t *der = NULL;
+	int len;
+
+	memset(digest, 0, CERT_DIGEST_LEN);
+	len = key == NULL ? -1 : i2d_X509_PUBKEY(key, &der);
+	if (len <= 0)
+		return;
+	if (EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL) != 1)
+		memset(digest, 0, CERT_DIGEST_LEN);
+	OPENSSL_free(der);
+}
+
+size_t
+cert_text_escape(const void *bytes, size_t len, char *text, size_t size)
+{
+	const uint8_t *from = bytes;
+	char one[8];
+	size_t i, n, used = 0;
+
+	for (i = 0; i < len; i++) {
+		if (from[i] > ' ' - 1 && from[i] < 0x7f && from[i] != '\\')
+			n = (size_t)snprintf(one, sizeof(one), "%c", from[i]);
+		else
+			n = (size_t)snprintf(one, sizeof(one), "\\x%02x",
+			    from[i]);
+		if (used + n >= size)
+			break;
+		memcpy(text + used, one, n);
+		used += n;
+	}
+	if (size > 0)
+		text[used] = '\0';
+	return used;
+}
+
+void
+cert_name_text(const X509_NAME *name, char *text, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *from = NULL;
+	long len = 0;
+
+	if (size > 0)
+		text[0] = '\0';
+	if (bio != NULL && name != NULL &&
+	    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
+		len = BIO_get_mem_data(bio, &from);
+	if (len > 0 && size > 0) {
+		/* RFC 2253 has escaped what is not printable. */
+		len = (size_t)len < size ? len : (long)size - 1;
+		memcpy(text, from, (size_t)len);
+		text[len] = '\0';
+	}
+	BIO_free(bio);
+}
