@@ -13,6 +13,11 @@
  * call into it.  No sessions are resumed: each connection is verified anew.
  *
  * Only tls*.c, secrets.c and conf/ see OpenSSL.
+ *
+ * Nothing outside the endpoint's own settings has a say in how strict TLS is:
+ * tls_init() keeps OpenSSL from reading openssl.cnf at all, and besides each
+ * context sets versions, level, ciphers, groups, signatures, options and
+ * verification itself, so that it holds even where somebody did read it.
  */
 #ifndef PROXY_TLS_H
 #define PROXY_TLS_H
@@ -25,6 +30,9 @@
 #include "conf/err.h"
 #include "conf/verdict.h"
 #include "protocols/negotiator.h"
+
+/* First thing in main(), before any thread and any other use of OpenSSL. */
+int tls_init(struct err *err);
 
 struct tls;
 struct tls_context;
@@ -41,14 +49,18 @@ void tls_context_free(struct tls_context *c); /* accepts NULL */
 
 /* For `check`: what is effective, as OpenSSL has it after all is set. */
 struct tls_effective {
-	char versions[64];      /* "TLSv1.2 TLSv1.3" */
-	char ciphers[4096];     /* names with ':' between, in order */
+	char versions[64];  /* "TLSv1.2 TLSv1.3" */
+	char ciphers[4096]; /* names with ':' between, in order */
 	char groups[512];
 	int seclevel;
 	bool legacy; /* less than TLS 1.2 or level 2 is let through */
 };
 void tls_context_effective(const struct tls_context *c,
     struct tls_effective *out);
+
+/* After so many records sealed with one key, a TLS 1.3 connection takes the
+ * next (RFC 8446, 5.5); 2^23 unless it is set here. */
+void tls_context_rekey(struct tls_context *c, uint64_t records);
 
 /* One connection.  `server` is the one that was dialled (its names, pins and
  * SNI), NULL on the client's leg.  NULL if memory is short. */
@@ -80,7 +92,11 @@ enum tls_result tls_handshake(struct tls *t, struct tls_io *io);
 
 /* Decrypts all of io->in that `cap` has room for; *len is what was written,
  * also when the result is not TLS_DONE.  TLS_DONE: `plain` is full.  TLS_MORE:
- * all has been read.  May write to io->out (KeyUpdate). */
+ * all has been read.
+ * May write to io->out (KeyUpdate, a renegotiation): give it TLS_REPLY_MAX of
+ * room.  What does not fit waits inside for the next call of any kind, so if
+ * io->out comes back full, send it and call again. */
+#define TLS_REPLY_MAX 16384
 enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
     size_t cap, size_t *len);
 
@@ -88,14 +104,14 @@ enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
  * TLS_SEALED_MAX(len). */
 enum tls_result tls_write(struct tls *t, struct tls_io *io,
     const uint8_t *plain, size_t len);
-#define TLS_RECORD_MAX 16384
+#define TLS_RECORD_MAX      16384
 #define TLS_RECORD_OVERHEAD 256 /* of any version and cipher */
 #define TLS_SEALED_MAX(len) \
 	((len) + ((len) / TLS_RECORD_MAX + 1) * TLS_RECORD_OVERHEAD)
 /* The most that one handshake call may write: our flight, with its chain. */
 #define TLS_FLIGHT_MAX (128 * 1024)
 
-/* close_notify into io->out, once. */
+/* close_notify into io->out, once; TLS_SEALED_MAX(0) of room. */
 void tls_close(struct tls *t, struct tls_io *io);
 
 /* Why TLS_FAILED: a reason of the vocabulary, a sentence and a remedy (hint

@@ -1,0 +1,388 @@
+#include "proxy/tls_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "conf/certfile.h"
+
+/* The list has one name, after its length. */
+static bool
+tls_offer_alpn(struct tls *t)
+{
+	unsigned char list[64];
+	size_t len;
+
+	if (t->how->alpn_rule == NEG_ALPN_NONE)
+		return true;
+	len = strlen(t->how->alpn);
+	assert(len > 0 && len < sizeof(list) && len < sizeof(t->alpn));
+	list[0] = (unsigned char)len;
+	memcpy(list + 1, t->how->alpn, len);
+	/* Alone among its kind, this one answers 0 when it succeeded. */
+	return SSL_set_alpn_protos(t->ssl, list, (unsigned int)len + 1) == 0;
+}
+
+static bool
+tls_offer_sni(struct tls *t)
+{
+	const char *sni = t->server->sni;
+
+	if (sni == NULL)
+		return true;
+	if (strlen(sni) >= sizeof(t->sni))
+		return false;
+	memcpy(t->sni, sni, strlen(sni) + 1);
+	return SSL_set_tlsext_host_name(t->ssl, tls_unconst(sni)) == 1;
+}
+
+static bool
+tls_take_side(struct tls *t)
+{
+	if (t->context->leg == LEG_SERVER) {
+		SSL_set_connect_state(t->ssl);
+		return tls_offer_sni(t) && tls_offer_alpn(t);
+	}
+	SSL_set_accept_state(t->ssl);
+	return true;
+}
+
+struct tls *
+tls_new(struct tls_context *c, const struct neg_tls *how,
+    const struct server *server)
+{
+	struct tls *t;
+	BIO *bio;
+
+	assert((c->leg == LEG_SERVER) == (server != NULL) && how != NULL);
+	ERR_clear_error();
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return NULL;
+	t->context = c;
+	t->how = how;
+	t->server = server;
+	if ((t->ssl = SSL_new(c->ssl)) == NULL ||
+	    (bio = tls_bio_new(t)) == NULL)
+		goto fail;
+	SSL_set_bio(t->ssl, bio, bio);
+	if (SSL_set_app_data(t->ssl, t) != 1 || !tls_take_side(t))
+		goto fail;
+	return t;
+fail:
+	tls_free(t);
+	return NULL;
+}
+
+void
+tls_free(struct tls *t)
+{
+	if (t == NULL)
+		return;
+	SSL_free(t->ssl);
+	sk_X509_pop_free(t->chain, X509_free);
+	tls_queue_free(&t->spill);
+	tls_queue_free(&t->held);
+	free(t->failure_text);
+	free(t->failure_hint);
+	free(t);
+}
+
+static enum tls_result
+tls_check_server(struct tls *t)
+{
+	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->alpn[0] == '\0')
+		return tls_fail(t, REASON_HANDSHAKE,
+		    "the server did not agree to the protocol by ALPN",
+		    "it may be too old to begin with TLS: set "
+		    "tls = { direct = false; }");
+	/* OpenSSL has seen to it: a suite without certificates is not among
+	 * the ciphers, and the callback refuses.  Yet all depends on it. */
+	if (!t->judged || !t->verdict.accepted || !t->leaf_known)
+		return tls_fail(t, REASON_UNTRUSTED,
+		    "the server showed no certificate", NULL);
+	return TLS_DONE;
+}
+
+static enum tls_result
+tls_check_client(struct tls *t)
+{
+	const struct endpoint *e = t->context->endpoint;
+
+	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->alpn[0] == '\0')
+		return tls_fail(t, REASON_CLIENT_TLS,
+		    "the client began with TLS but did not name the protocol "
+		    "by ALPN",
+		    "let the client send it, or ask for TLS in the protocol");
+	if (t->judged ? !t->verdict.accepted
+		      : e->client_verify == CLIENT_VERIFY_REQUIRE)
+		return tls_fail(t, REASON_CLIENT_CERTIFICATE,
+		    "the client showed no certificate", NULL);
+	return TLS_DONE;
+}
+
+/* What the hooks could not decide alone.  OpenSSL lets a server choose a
+ * protocol that was not offered. */
+static enum tls_result
+tls_check_secured(struct tls *t)
+{
+	const unsigned char *alpn;
+	unsigned int len;
+
+	SSL_get0_alpn_selected(t->ssl, &alpn, &len);
+	if (len > 0) {
+		if (t->how->alpn_rule == NEG_ALPN_NONE ||
+		    len != strlen(t->how->alpn) ||
+		    memcmp(alpn, t->how->alpn, len) != 0)
+			return tls_fail(t, REASON_HANDSHAKE,
+			    "the server chose a protocol by ALPN that was not "
+			    "offered",
+			    NULL);
+		memcpy(t->alpn, alpn, len);
+		t->alpn[len] = '\0';
+	}
+	return t->context->leg == LEG_SERVER ? tls_check_server(t)
+					     : tls_check_client(t);
+}
+
+/* Whether a call that did not succeed only waits for the peer. */
+static bool
+tls_waits(const struct tls *t, int returned)
+{
+	return SSL_get_error(t->ssl, returned) == SSL_ERROR_WANT_READ;
+}
+
+enum tls_result
+tls_handshake(struct tls *t, struct tls_io *io)
+{
+	enum tls_result result = TLS_DONE;
+	int r;
+
+	if (t->state == TLS_STATE_FAILED)
+		return TLS_FAILED;
+	assert(t->state == TLS_STATE_HANDSHAKE);
+	tls_io_begin(t, io);
+	ERR_clear_error();
+	if ((r = SSL_do_handshake(t->ssl)) != 1) {
+		result = tls_waits(t, r) ? TLS_MORE : tls_fail_openssl(t);
+	} else if ((result = tls_check_secured(t)) == TLS_DONE) {
+		t->state = TLS_STATE_SECURED;
+		tls_hooks_secured(t);
+	}
+	tls_io_end(t);
+	return result;
+}
+
+/* A renegotiation began it, and its end lets it go. */
+static enum tls_result
+tls_send_held(struct tls *t)
+{
+	size_t done;
+	int r;
+
+	if (t->held.len == 0 || SSL_in_init(t->ssl))
+		return TLS_DONE;
+	ERR_clear_error();
+	r = SSL_write_ex(t->ssl, t->held.bytes, t->held.len, &done);
+	if (r != 1)
+		return tls_waits(t, r) ? TLS_DONE : tls_fail_openssl(t);
+	assert(done == t->held.len);
+	tls_queue_free(&t->held);
+	if (t->close_wanted)
+		(void)SSL_shutdown(t->ssl);
+	return TLS_DONE;
+}
+
+static enum tls_result
+tls_read_outcome(struct tls *t, int returned)
+{
+	if (tls_waits(t, returned))
+		return TLS_MORE;
+	if (SSL_get_error(t->ssl, returned) == SSL_ERROR_ZERO_RETURN)
+		return TLS_ENDED;
+	return tls_fail_openssl(t);
+}
+
+static enum tls_result
+tls_read_records(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
+{
+	size_t n;
+	int r;
+
+	while (*len < cap) {
+		ERR_clear_error();
+		r = SSL_read_ex(t->ssl, plain + *len, cap - *len, &n);
+		if (r != 1)
+			return tls_read_outcome(t, r);
+		t->received = true;
+		*len += n;
+	}
+	return TLS_DONE;
+}
+
+enum tls_result
+tls_read(struct tls *t, struct tls_io *io, uint8_t *plain, size_t cap,
+    size_t *len)
+{
+	enum tls_result result;
+
+	*len = 0;
+	if (t->state == TLS_STATE_FAILED)
+		return TLS_FAILED;
+	assert(t->state == TLS_STATE_SECURED);
+	tls_io_begin(t, io);
+	result = tls_read_records(t, plain, cap, len);
+	if (result != TLS_FAILED && tls_send_held(t) == TLS_FAILED)
+		result = TLS_FAILED;
+	tls_io_end(t);
+	return result;
+}
+
+/* The next key, before this one has sealed more than it should.  TLS 1.2 has
+ * no way to do that. */
+static bool
+tls_rekey(struct tls *t, size_t len)
+{
+	t->records += len / TLS_RECORD_MAX + 1;
+	if (t->records < t->context->rekey_records ||
+	    SSL_version(t->ssl) != TLS1_3_VERSION)
+		return true;
+	t->records = 0;
+	return SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1;
+}
+
+static enum tls_result
+tls_hold(struct tls *t, const uint8_t *plain, size_t len)
+{
+	if (tls_queue_add(&t->held, plain, len, TLS_HELD_MAX))
+		return TLS_DONE;
+	return tls_fail(t, REASON_TLS_ERROR,
+	    "the server takes too long to renegotiate", NULL);
+}
+
+static enum tls_result
+tls_write_records(struct tls *t, const uint8_t *plain, size_t len)
+{
+	size_t done;
+	int r;
+
+	if (len == 0)
+		return TLS_DONE;
+	if (t->held.len > 0)
+		return tls_hold(t, plain, len);
+	ERR_clear_error();
+	if (!tls_rekey(t, len))
+		return tls_fail_openssl(t);
+	if ((r = SSL_write_ex(t->ssl, plain, len, &done)) == 1) {
+		assert(done == len);
+		return TLS_DONE;
+	}
+	return tls_waits(t, r) ? tls_hold(t, plain, len) : tls_fail_openssl(t);
+}
+
+enum tls_result
+tls_write(struct tls *t, struct tls_io *io, const uint8_t *plain, size_t len)
+{
+	enum tls_result result;
+
+	if (t->state == TLS_STATE_FAILED)
+		return TLS_FAILED;
+	assert(t->state == TLS_STATE_SECURED && !t->close_wanted);
+	assert(io->out_cap - io->out_len >= TLS_SEALED_MAX(len));
+	tls_io_begin(t, io);
+	result = tls_write_records(t, plain, len);
+	tls_io_end(t);
+	return result;
+}
+
+void
+tls_close(struct tls *t, struct tls_io *io)
+{
+	if (t->state != TLS_STATE_SECURED || t->close_wanted)
+		return;
+	t->close_wanted = true;
+	tls_io_begin(t, io);
+	ERR_clear_error();
+	if (t->held.len == 0)
+		(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+	tls_io_end(t);
+}
+
+const struct cert_verdict *
+tls_verdict(const struct tls *t)
+{
+	return &t->verdict;
+}
+
+const char *
+tls_version(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
+}
+
+const char *
+tls_cipher(const struct tls *t)
+{
+	const char *name = SSL_get_cipher_name(t->ssl);
+
+	return name == NULL ? "" : name;
+}
+
+const char *
+tls_group(const struct tls *t)
+{
+	long id = SSL_get_negotiated_group(t->ssl);
+	const char *name = NULL;
+
+	if (id > 0)
+		name = SSL_group_to_name(t->ssl, (int)id);
+	return name == NULL ? "" : name;
+}
+
+const char *
+tls_sni(const struct tls *t)
+{
+	return t->sni;
+}
+
+const char *
+tls_alpn(const struct tls *t)
+{
+	return t->alpn;
+}
+
+bool
+tls_leaf(const struct tls *t, uint8_t digest[32])
+{
+	if (t->context->leg == LEG_CLIENT) {
+		cert_fingerprint(t->context->own->leaf, digest);
+		return true;
+	}
+	if (t->leaf_known)
+		memcpy(digest, t->leaf, sizeof(t->leaf));
+	return t->leaf_known;
+}
+
+char *
+tls_chain_pem(const struct tls *t)
+{
+	char *data, *pem = NULL;
+	BIO *bio;
+	long len;
+	int i;
+
+	if (t->chain == NULL || (bio = BIO_new(BIO_s_mem())) == NULL)
+		return NULL;
+	for (i = 0; i < sk_X509_num(t->chain); i++)
+		if (PEM_write_bio_X509(bio, sk_X509_value(t->chain, i)) != 1)
+			goto out;
+	if ((len = BIO_get_mem_data(bio, &data)) > 0)
+		pem = strndup(data, (size_t)len);
+out:
+	BIO_free(bio);
+	ERR_clear_error();
+	return pem;
+}

@@ -1,0 +1,125 @@
+/*
+ * tls_private.h - what tls*.c share, and nobody else sees
+ *
+ * tls.c is the connection, tls_context.c what connections are made of,
+ * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
+ * and writes memory, tls_error.c how its failures are put in words.
+ */
+#ifndef PROXY_TLS_PRIVATE_H
+#define PROXY_TLS_PRIVATE_H
+
+#include <openssl/ssl.h>
+
+#include "conf/trust.h"
+#include "proxy/tls.h"
+
+/* What may wait inside when io->out lacks room: the answers that one read can
+ * provoke, and what was held back during a renegotiation. */
+#define TLS_SPILL_MAX (1024 * 1024)
+/* What may be held back while a renegotiation goes on. */
+#define TLS_HELD_MAX (384 * 1024)
+
+struct tls_store {
+	struct anchors *anchors;
+	X509_STORE *store;
+};
+
+struct tls_stores {
+	BIO_METHOD *method; /* of every connection of the thread */
+	struct tls_store *list;
+	size_t n;
+};
+
+struct tls_context {
+	SSL_CTX *ssl;
+	const struct endpoint *endpoint;
+	enum leg_id leg;
+	const struct tls_settings *settings;
+	const struct keypair *own; /* shown to the peer; NULL: none */
+	const struct trust *trust; /* judges the peer; NULL: nothing does */
+	X509_STORE *store;         /* of its anchors, the thread's */
+	const BIO_METHOD *method;
+	const char *groups; /* the list that OpenSSL took */
+	uint64_t rekey_records;
+	bool keep_chain;
+};
+
+/* Bytes that wait; grown on demand up to a maximum. */
+struct tls_queue {
+	uint8_t *bytes;
+	size_t len;
+	size_t cap;
+};
+bool tls_queue_add(struct tls_queue *q, const void *bytes, size_t len,
+    size_t max) __attribute__((warn_unused_result));
+void tls_queue_free(struct tls_queue *q); /* wiped: may be plaintext */
+
+enum tls_state {
+	TLS_STATE_HANDSHAKE = 0,
+	TLS_STATE_SECURED,
+	TLS_STATE_FAILED,
+};
+
+struct tls {
+	SSL *ssl;
+	const struct tls_context *context;
+	const struct neg_tls *how;
+	const struct server *server;
+	enum tls_state state;
+
+	struct tls_io *io;      /* the call's; NULL between calls */
+	struct tls_queue spill; /* ciphertext that io->out had no room for */
+	struct tls_queue held;  /* plaintext, during a renegotiation */
+	bool close_wanted;      /* once nothing is held any more */
+	uint64_t records;       /* sealed with the present key */
+
+	/* What the failure of a handshake may be explained by. */
+	bool heard;          /* the peer has sent something: */
+	uint8_t first_byte;  /* of it */
+	int hello_version;   /* of the peer's hello; 0: none came */
+	bool asked_identity; /* the server wants a certificate of ours */
+	bool received;       /* plaintext has come */
+	bool leaf_changed;   /* in a renegotiation */
+
+	bool judged;
+	bool leaf_known;       /* of the peer: */
+	uint8_t leaf[32];      /* SHA-256 */
+	STACK_OF(X509) *chain; /* kept for its evidence only */
+	char sni[256];
+	char alpn[64];
+	struct cert_verdict verdict;
+	struct tls_failure failure;
+	char *failure_text; /* what failure.text points to, if composed */
+	char *failure_hint;
+};
+
+/* OpenSSL's macros cast `const` away, which the compiler minds more than
+ * OpenSSL's functions behind them would write there: they never do. */
+static inline void *
+tls_unconst(const void *p)
+{
+	union {
+		const void *in;
+		void *out;
+	} u = { .in = p };
+
+	return u.out;
+}
+
+/* tls_bio.c.  tls_io_begin() comes first in each call: it moves what is
+ * waiting to io->out. */
+BIO_METHOD *tls_bio_method_new(void);
+BIO *tls_bio_new(struct tls *t);
+void tls_io_begin(struct tls *t, struct tls_io *io);
+void tls_io_end(struct tls *t);
+
+/* tls_hooks.c */
+void tls_hooks_install(struct tls_context *c);
+void tls_hooks_secured(struct tls *t); /* drops what was for the handshake */
+
+/* tls_error.c: both answer TLS_FAILED, and the first failure counts. */
+enum tls_result tls_fail_openssl(struct tls *t); /* by OpenSSL's queue */
+enum tls_result tls_fail(struct tls *t, enum reason reason, const char *text,
+    const char *hint);
+
+#endif /* PROXY_TLS_PRIVATE_H */
