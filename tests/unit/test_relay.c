@@ -1,0 +1,398 @@
+/* The relay over real sockets, without TLS: what goes in comes out, whoever is
+ * slow, and an end is passed on as what it was. */
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CUnit/Basic.h>
+#include <event2/event.h>
+
+#include "proxy/relay.h"
+
+#define CHUNK   (192 * 1024)
+#define BULK    (96u * 1024 * 1024)
+#define PATIENT 20 /* seconds; nothing here takes one */
+
+struct world {
+	struct event_base *base;
+	struct relay_buffers *buffers;
+	struct leg leg[LEG_COUNT];
+	int outside[LEG_COUNT]; /* what client and server hold */
+	struct relay relay;
+	bool over;
+	unsigned halves;
+};
+
+static void
+socket_pair(int fds[2])
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (listener == -1 ||
+	    bind(listener, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    listen(listener, 1) == -1 ||
+	    getsockname(listener, (struct sockaddr *)&sin, &len) == -1)
+		abort();
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fds[0], (struct sockaddr *)&sin, len) == -1)
+		abort();
+	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fds[1] == -1)
+		abort();
+	(void)close(listener);
+}
+
+static void
+on_half(struct relay *r, void *arg)
+{
+	struct world *w = arg;
+
+	(void)r;
+	w->halves++;
+}
+
+static void
+on_over(struct relay *r, void *arg)
+{
+	struct world *w = arg;
+
+	(void)r;
+	w->over = true;
+	(void)event_base_loopbreak(w->base);
+}
+
+static const struct relay_events events = { on_half, on_over };
+
+static void
+world_start(struct world *w, const char *unread)
+{
+	struct rd none[LEG_COUNT] = { { .left = 0 }, { .left = 0 } };
+	int fds[2], i;
+
+	memset(w, 0, sizeof(*w));
+	w->base = event_base_new();
+	w->buffers = relay_buffers_new();
+	for (i = 0; i < LEG_COUNT; i++) {
+		socket_pair(fds);
+		w->outside[i] = fds[0];
+		leg_init(&w->leg[i]);
+		leg_open(&w->leg[i], fds[1], w->base,
+		    relay_leg_buffers(w->buffers), NULL, NULL);
+	}
+	if (unread != NULL)
+		none[LEG_CLIENT] = (struct rd){ (const uint8_t *)unread,
+			strlen(unread), false };
+	relay_start(&w->relay, &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER], none,
+	    w->buffers, &events, w);
+}
+
+static void
+world_stop(struct world *w)
+{
+	int i;
+
+	relay_stop(&w->relay);
+	for (i = 0; i < LEG_COUNT; i++) {
+		leg_close(&w->leg[i]);
+		if (w->outside[i] != -1)
+			(void)close(w->outside[i]);
+	}
+	relay_buffers_free(w->buffers);
+	event_base_free(w->base);
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)event_base_loopbreak(arg);
+}
+
+/* Runs until the relay is over; false if it never is. */
+static bool
+run_to_end(struct world *w)
+{
+	struct timeval late = { .tv_sec = PATIENT };
+	struct event *timer = evtimer_new(w->base, on_late, w->base);
+
+	(void)event_add(timer, &late);
+	while (!w->over &&
+	    event_base_get_num_events(w->base, EVENT_BASE_COUNT_ADDED) > 1 &&
+	    event_base_loop(w->base, EVLOOP_ONCE) == 0 &&
+	    event_pending(timer, EV_TIMEOUT, NULL))
+		;
+	event_free(timer);
+	return w->over;
+}
+
+/* Byte i of a stream that no shift or repetition leaves the same. */
+static uint8_t
+pattern(uint64_t i)
+{
+	return (uint8_t)((i * 2654435761u) >> 13);
+}
+
+struct stream {
+	int fd;
+	uint64_t total;
+	bool slow; /* a little at a time */
+	uint64_t seen;
+	bool right;
+};
+
+static void *
+write_stream(void *arg)
+{
+	struct stream *st = arg;
+	uint8_t *buf = malloc(CHUNK);
+	uint64_t at = 0;
+	size_t n, i;
+	ssize_t w;
+
+	while (at < st->total) {
+		n = st->total - at < CHUNK ? st->total - at : CHUNK;
+		for (i = 0; i < n; i++)
+			buf[i] = pattern(at + i);
+		for (i = 0; i < n; i += (size_t)w)
+			if ((w = send(st->fd, buf + i, n - i, MSG_NOSIGNAL)) <=
+			    0)
+				goto out;
+		at += n;
+	}
+	(void)shutdown(st->fd, SHUT_WR);
+out:
+	free(buf);
+	return NULL;
+}
+
+static void *
+read_stream(void *arg)
+{
+	struct stream *st = arg;
+	size_t cap = st->slow ? 4096 : CHUNK, i;
+	uint8_t *buf = malloc(cap);
+	ssize_t n;
+
+	st->right = true;
+	while ((n = recv(st->fd, buf, cap, 0)) > 0)
+		for (i = 0; i < (size_t)n; i++)
+			if (buf[i] != pattern(st->seen++))
+				st->right = false;
+	free(buf);
+	return NULL;
+}
+
+/* Both ways at once, to the end of both. */
+static void
+both_ways(bool slow, uint64_t total)
+{
+	struct world w;
+	struct stream out[LEG_COUNT], in[LEG_COUNT];
+	pthread_t writer[LEG_COUNT], reader[LEG_COUNT];
+	int i;
+
+	world_start(&w, NULL);
+	for (i = 0; i < LEG_COUNT; i++) {
+		out[i] = (struct stream){ .fd = w.outside[i], .total = total };
+		in[i] = (struct stream){ .fd = w.outside[i], .slow = slow };
+		(void)pthread_create(&writer[i], NULL, write_stream, &out[i]);
+		(void)pthread_create(&reader[i], NULL, read_stream, &in[i]);
+	}
+	CU_ASSERT_TRUE(run_to_end(&w));
+	for (i = 0; i < LEG_COUNT; i++) {
+		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, total);
+		CU_ASSERT_TRUE(w.relay.flow[i].ended);
+		leg_close(&w.leg[i]);
+	}
+	for (i = 0; i < LEG_COUNT; i++) {
+		(void)pthread_join(writer[i], NULL);
+		(void)pthread_join(reader[i], NULL);
+		CU_ASSERT_EQUAL(in[i].seen, total);
+		CU_ASSERT_TRUE(in[i].right);
+	}
+	world_stop(&w);
+}
+
+static void
+bulk_arrives_unchanged(void)
+{
+	both_ways(false, BULK);
+}
+
+static void
+slow_readers_lose_nothing(void)
+{
+	both_ways(true, BULK / 4);
+}
+
+static void
+nothing_is_an_orderly_stream_too(void)
+{
+	both_ways(false, 0);
+}
+
+static size_t
+read_all(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (
+	    len < size - 1 && (n = recv(fd, text + len, size - 1 - len, 0)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	return len;
+}
+
+static void
+unread_bytes_go_first(void)
+{
+	struct world w;
+	char text[64];
+
+	world_start(&w, "first, ");
+	CU_ASSERT_EQUAL(send(w.outside[LEG_CLIENT], "second", 6, 0), 6);
+	(void)shutdown(w.outside[LEG_CLIENT], SHUT_WR);
+	(void)shutdown(w.outside[LEG_SERVER], SHUT_WR);
+	CU_ASSERT_TRUE(run_to_end(&w));
+	leg_close(&w.leg[LEG_SERVER]);
+	(void)read_all(w.outside[LEG_SERVER], text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "first, second");
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_CLIENT].bytes, 13);
+	world_stop(&w);
+}
+
+static void
+half_close_leaves_the_other_half(void)
+{
+	struct world w;
+	char text[64];
+
+	world_start(&w, NULL);
+	(void)shutdown(w.outside[LEG_CLIENT], SHUT_WR);
+	while (w.halves == 0)
+		(void)event_base_loop(w.base, EVLOOP_ONCE);
+	CU_ASSERT_FALSE(w.over);
+	CU_ASSERT_EQUAL(read_all(w.outside[LEG_SERVER], text, sizeof(text)), 0);
+	CU_ASSERT_EQUAL(send(w.outside[LEG_SERVER], "late", 4, 0), 4);
+	(void)shutdown(w.outside[LEG_SERVER], SHUT_WR);
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_CLIENT_CLOSED);
+	leg_close(&w.leg[LEG_CLIENT]);
+	(void)read_all(w.outside[LEG_CLIENT], text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "late");
+	world_stop(&w);
+}
+
+static void
+reset_is_told_by_its_side(void)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct world w;
+	int i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		world_start(&w, NULL);
+		(void)setsockopt(w.outside[i], SOL_SOCKET, SO_LINGER, &now,
+		    sizeof(now));
+		(void)close(w.outside[i]);
+		w.outside[i] = -1;
+		CU_ASSERT_TRUE(run_to_end(&w));
+		CU_ASSERT_EQUAL(w.relay.reason,
+		    i == LEG_CLIENT ? REASON_CLIENT_RESET
+				    : REASON_SERVER_RESET);
+		CU_ASSERT_FALSE(w.relay.flow[i].ended);
+		world_stop(&w);
+	}
+}
+
+/* A server often says why and closes before it has read all that was sent. */
+static void
+last_words_of_a_reset_server_arrive(void)
+{
+	struct world w;
+	char text[64];
+	unsigned i;
+
+	world_start(&w, NULL);
+	CU_ASSERT_EQUAL(send(w.outside[LEG_CLIENT], "unread", 6, 0), 6);
+	(void)event_base_loop(w.base, EVLOOP_ONCE);
+	/* Unread bytes make close() a reset; the words go before it. */
+	CU_ASSERT_EQUAL(send(w.outside[LEG_SERVER], "why", 3, 0), 3);
+	(void)close(w.outside[LEG_SERVER]);
+	w.outside[LEG_SERVER] = -1;
+	for (i = 0; i < 3; i++)
+		(void)send(w.outside[LEG_CLIENT], "more", 4, MSG_NOSIGNAL);
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_SERVER_RESET);
+	leg_close(&w.leg[LEG_CLIENT]);
+	(void)read_all(w.outside[LEG_CLIENT], text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "why");
+	world_stop(&w);
+}
+
+static void
+queue_keeps_order_and_maximum(void)
+{
+	static const uint8_t abc[] = "abcdefgh";
+	struct queue q;
+	unsigned i;
+
+	queue_init(&q, 4000);
+	for (i = 0; i < 400; i++)
+		CU_ASSERT_TRUE(queue_append(&q, abc, 8));
+	CU_ASSERT_TRUE(queue_append(&q, abc, 8));
+	queue_consume(&q, 8 * 400);
+	CU_ASSERT_EQUAL(memcmp(queue_data(&q), abc, 8), 0);
+	for (i = 0; i < 499; i++)
+		CU_ASSERT_TRUE(queue_append(&q, abc, 8));
+	CU_ASSERT_FALSE(queue_append(&q, abc, 1));
+	CU_ASSERT_EQUAL(q.len, 4000);
+	queue_consume(&q, 4000);
+	CU_ASSERT_PTR_NULL(q.base);
+	queue_fini(&q);
+}
+
+int
+main(void)
+{
+	static CU_TestInfo tests[] = {
+		{ "queue_keeps_order_and_maximum",
+		    queue_keeps_order_and_maximum },
+		{ "bulk_arrives_unchanged", bulk_arrives_unchanged },
+		{ "slow_readers_lose_nothing", slow_readers_lose_nothing },
+		{ "nothing_is_an_orderly_stream_too",
+		    nothing_is_an_orderly_stream_too },
+		{ "unread_bytes_go_first", unread_bytes_go_first },
+		{ "half_close_leaves_the_other_half",
+		    half_close_leaves_the_other_half },
+		{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
+		{ "last_words_of_a_reset_server_arrive",
+		    last_words_of_a_reset_server_arrive },
+		CU_TEST_INFO_NULL,
+	};
+	static CU_SuiteInfo suites[] = {
+		{ "relay", NULL, NULL, NULL, NULL, tests },
+		CU_SUITE_INFO_NULL,
+	};
+	unsigned failures;
+
+	if (CU_initialize_registry() != CUE_SUCCESS ||
+	    CU_register_suites(suites) != CUE_SUCCESS)
+		return 1;
+	(void)CU_basic_run_tests();
+	failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures > 0;
+}
