@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "protocols/negotiator.h"
+#include "protocols/postgres_binding.h"
 
 /* Every message before and with the startup: length, which counts itself,
  * and code. */
@@ -97,10 +98,9 @@ static const struct neg_tls tls_asked = { "postgresql", NEG_ALPN_IF_OFFERED };
 static const struct neg_tls tls_at_once = { "postgresql", NEG_ALPN_REQUIRED };
 
 enum at {
-	AT_OPENING =
-	    0, /* the client asks for encryption, or says what it wants */
+	AT_OPENING = 0, /* the client asks for this and that */
 	AT_CLIENT_TLS,
-	AT_GARBLED, /* it said what makes no sense to us, nor would we to it */
+	AT_GARBLED,     /* it made no sense to us, nor would we to it */
 	AT_UNSUPPORTED, /* it asked for what is not to be had */
 	AT_OPENED,      /* it has said what it wants */
 	AT_CONNECTING,
@@ -108,7 +108,7 @@ enum at {
 	AT_SERVER_TLS,
 	AT_LOGIN_SERVER,    /* the server's turn */
 	AT_LOGIN_MECHANISM, /* the client's, to choose a mechanism */
-	AT_LOGIN_EITHER,    /* either's, by a method we need not understand */
+	AT_LOGIN_EITHER,    /* either's, by a method we need not know */
 	AT_TOLD,            /* the client has been told why not */
 };
 
@@ -116,14 +116,14 @@ struct postgres {
 	enum at at;
 	bool ssl_asked;
 	bool gss_asked;
-	bool plus_offered; /* by the server: a mechanism with channel binding */
-	bool plus_stripped; /* ... and the client was not shown it */
+	bool plus_offered;  /* the server offered to bind */
+	bool plus_stripped; /* ... and the client was not told */
 
-	/* What the client wants; all zero until it has said so. */
-	uint32_t version; /* a startup ... */
-	size_t
-	    startup_len; /* ... which stays unread until it may be passed on */
-	size_t cancel_len; /* or a cancel request */
+	/* What the client wants: a startup, which stays unread until it may be
+	 * passed on, or a cancel request.  All zero until it has said so. */
+	uint32_t version;
+	size_t startup_len;
+	size_t cancel_len;
 	uint8_t cancel[CANCEL_MAX];
 };
 
@@ -485,33 +485,6 @@ forward(struct negotiator *n, enum leg_id from, const struct message *m)
 	return neg_next();
 }
 
-/*
- * Channel binding.  The client signs what it believes to be the server's
- * certificate, and whether it believes that the server could check that; we
- * cannot alter what it signs.  So the list of mechanisms is all that can be
- * changed, and some answers to it cannot succeed.
- */
-
-static bool
-is_plus(struct rd mechanism)
-{
-	static const char plus[] = "-PLUS";
-	const size_t len = sizeof(plus) - 1;
-
-	if (mechanism.left < len)
-		return false;
-	rd_skip(&mechanism, mechanism.left - len);
-	return rd_equals(mechanism, plus, len);
-}
-
-/* The next of a list, which an empty one ends. */
-static bool
-next_mechanism(struct rd *list, struct rd *mechanism)
-{
-	*mechanism = rd_cstring(list);
-	return mechanism->left > 0;
-}
-
 static enum channel_binding
 channel_binding_setting(const struct negotiator *n)
 {
@@ -538,41 +511,21 @@ must_strip(const struct negotiator *n)
 	return false;
 }
 
-static void
-write_without_plus(struct wr *out, struct rd list)
+static struct verdict
+strip_plus(struct negotiator *n, const struct message *m, struct rd list)
 {
-	struct rd mechanism;
+	struct postgres *pg = n->state;
+	struct wr *out = &n->out[LEG_CLIENT];
 	size_t start;
 
+	pg->plus_stripped = true;
+	rd_skip(&n->in[LEG_SERVER], m->len);
 	wr_u8(out, MSG_AUTHENTICATION);
 	start = out->len;
 	wr_be32(out, 0); /* the length, known below */
 	wr_be32(out, AUTH_SASL);
-	while (next_mechanism(&list, &mechanism)) {
-		if (is_plus(mechanism))
-			continue;
-		wr_bytes(out, mechanism.at, mechanism.left);
-		wr_u8(out, '\0');
-	}
-	wr_u8(out, '\0');
+	binding_write_without_plus(out, list);
 	wr_patch_be32(out, start, (uint32_t)(out->len - start));
-}
-
-static struct verdict
-strip_plus(struct negotiator *n, const struct message *m, struct rd list,
-    bool others)
-{
-	struct postgres *pg = n->state;
-
-	if (!others)
-		return neg_end(n, REASON_AUTH, LEG_SERVER,
-		    "server accepts only log-ins that are bound to its own TLS "
-		    "channel",
-		    "let the server also offer SCRAM-SHA-256 without channel "
-		    "binding");
-	pg->plus_stripped = true;
-	write_without_plus(&n->out[LEG_CLIENT], list);
-	rd_skip(&n->in[LEG_SERVER], m->len);
 	return neg_next();
 }
 
@@ -580,24 +533,21 @@ static struct verdict
 login_offer(struct negotiator *n, const struct message *m, struct rd list)
 {
 	struct postgres *pg = n->state;
-	struct rd r = list, mechanism;
-	bool plus = false, others = false;
+	struct binding_offer offer;
 
-	while (next_mechanism(&r, &mechanism)) {
-		if (is_plus(mechanism))
-			plus = true;
-		else
-			others = true;
-	}
-	if (r.cut)
+	if (!binding_read_offer(list, &offer))
 		return protocol_error(n, LEG_SERVER,
 		    "server sent a list of mechanisms that has no end");
 	pg->at = AT_LOGIN_MECHANISM;
-	pg->plus_offered = plus;
+	pg->plus_offered = offer.plus;
 	pg->plus_stripped = false;
-	if (plus && must_strip(n))
-		return strip_plus(n, m, list, others);
-	return forward(n, LEG_SERVER, m);
+	if (!offer.plus || !must_strip(n))
+		return forward(n, LEG_SERVER, m);
+	if (offer.others)
+		return strip_plus(n, m, list);
+	return neg_end(n, REASON_AUTH, LEG_SERVER,
+	    "server accepts only log-ins that are bound to its own TLS channel",
+	    "let the server also offer SCRAM-SHA-256 without channel binding");
 }
 
 static bool
@@ -605,23 +555,6 @@ same_leaf(const struct neg_facts *a, const struct neg_facts *b)
 {
 	return a->leaf_known && b->leaf_known &&
 	    memcmp(a->leaf, b->leaf, sizeof(a->leaf)) == 0;
-}
-
-/* The first byte of the client's first SCRAM message, RFC 5802 section 7:
- * 'p' binds, 'y' would have, had the server offered it, 'n' does not.  0 if
- * it is no such message. */
-static uint8_t
-binding_flag(const struct message *m)
-{
-	static const char scram[] = "SCRAM-";
-	const size_t len = sizeof(scram) - 1;
-	struct rd r = m->body, mechanism = rd_cstring(&r);
-
-	if (m->type != MSG_SASL_INITIAL_RESPONSE ||
-	    !rd_equals(rd_take(&mechanism, len), scram, len))
-		return 0;
-	(void)rd_be32(&r); /* how long the rest is */
-	return rd_u8(&r);
 }
 
 static struct verdict
@@ -649,24 +582,23 @@ refuse_regret(struct negotiator *n)
 		: "set channel_binding=disable in the client");
 }
 
-/* Answers what is bound to fail in our own words, as the server's would blame
- * the password or an attack. */
+/* What must fail is answered in our own words: the server's would blame the
+ * password, or an attack.  With the server's own certificate on both legs and
+ * its list as it was, nothing must. */
 static struct verdict
 login_mechanism(struct negotiator *n, const struct message *m)
 {
 	struct postgres *pg = n->state;
 	bool same = same_leaf(&n->leg[LEG_CLIENT], &n->leg[LEG_SERVER]);
+	enum binding_flag flag = m->type == MSG_SASL_INITIAL_RESPONSE
+	    ? binding_read_flag(m->body)
+	    : BINDING_NOT_SCRAM;
 
-	if (pg->plus_offered && (pg->plus_stripped || !same)) {
-		switch (binding_flag(m)) {
-		case 'p':
-			if (!same)
-				return refuse_binding(n);
-			break;
-		case 'y':
-			return refuse_regret(n);
-		}
-	}
+	if (pg->plus_offered && flag == BINDING_USED && !same)
+		return refuse_binding(n);
+	if (pg->plus_offered && flag == BINDING_REGRETTED &&
+	    (pg->plus_stripped || !same))
+		return refuse_regret(n);
 	pg->at = AT_LOGIN_EITHER;
 	return forward(n, LEG_CLIENT, m);
 }
