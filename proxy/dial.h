@@ -29,6 +29,10 @@ void server_health_free(struct server_health *h);
 
 struct dialer *dialer_new(struct event_base *base, const struct config *c,
     struct err *err);
+/* For tests: other files, another nameserver, another clock (resolve.h). */
+struct resolver_settings;
+struct dialer *dialer_new_with(struct event_base *base, const struct config *c,
+    const struct resolver_settings *settings, struct err *err);
 void dialer_free(struct dialer *d); /* after every dial has ended */
 
 /* Where to: any server in the configured order, or one address alone. */
@@ -64,7 +68,8 @@ typedef void (*dial_cb)(const struct dial_result *r, void *arg);
 struct dial *dial_start(struct dialer *d, const struct endpoint *e,
     struct server_health *h, const struct dial_choice *choice, dial_cb cb,
     void *arg);
-void dial_cancel(struct dial *dial); /* accepts NULL */
+void dial_cancel(struct dial *dial); /* accepts NULL, and does nothing from
+                                      * within the dial's own callback */
 
 /* TCP_NODELAY and keepalive, as the endpoint has them, for either leg. */
 void dial_tune_socket(int fd, const struct endpoint *e);

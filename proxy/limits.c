@@ -1,0 +1,247 @@
+/* limits.c - who may come in, and how many at once */
+#include "proxy/limits.h"
+
+#include <sys/queue.h>
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/hash.h"
+
+/* Who counts as one: an address, at one endpoint.  Hashed as bytes, so there
+ * is no padding in it. */
+struct client_key {
+	uint64_t endpoint;
+	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+};
+_Static_assert(sizeof(struct client_key) == 24, "no padding may be hashed");
+
+/* Lives as long as that client has sessions, so there are never more of these
+ * than sessions. */
+struct client {
+	LIST_ENTRY(client) chain;
+	struct client_key key;
+	unsigned sessions;
+};
+LIST_HEAD(client_chain, client);
+
+struct limits {
+	unsigned max; /* 0: none */
+	atomic_uint sessions;
+	size_t nendpoints;
+	atomic_uint *endpoints; /* sessions of each, by its index */
+
+	pthread_mutex_t lock; /* of what follows */
+	uint64_t seed;
+	size_t nbuckets; /* a power of two */
+	struct client_chain *buckets;
+};
+
+struct limits *
+limits_new(const struct config *c, unsigned max_sessions)
+{
+	struct limits *l;
+	size_t i;
+
+	if ((l = calloc(1, sizeof(*l))) == NULL)
+		return NULL;
+	if (pthread_mutex_init(&l->lock, NULL) != 0) {
+		free(l);
+		return NULL;
+	}
+	l->max = max_sessions;
+	l->seed = hash_seed();
+	l->nendpoints = c->nendpoints;
+	l->nbuckets = hash_buckets(max_sessions);
+	l->buckets = calloc(l->nbuckets, sizeof(*l->buckets));
+	l->endpoints = malloc((c->nendpoints + 1) * sizeof(*l->endpoints));
+	if (l->buckets == NULL || l->endpoints == NULL) {
+		limits_free(l);
+		return NULL;
+	}
+	atomic_init(&l->sessions, 0);
+	for (i = 0; i < c->nendpoints; i++)
+		atomic_init(&l->endpoints[i], 0);
+	return l;
+}
+
+static void
+client_free(struct client *client)
+{
+	LIST_REMOVE(client, chain);
+	free(client);
+}
+
+void
+limits_free(struct limits *l)
+{
+	struct client *client;
+	size_t i;
+
+	if (l == NULL)
+		return;
+	for (i = 0; l->buckets != NULL && i < l->nbuckets; i++) {
+		while ((client = LIST_FIRST(&l->buckets[i])) != NULL)
+			client_free(client);
+	}
+	pthread_mutex_destroy(&l->lock);
+	free(l->buckets);
+	free(l->endpoints);
+	free(l);
+}
+
+/* Never counts past `max`, not even for a moment: one that is refused takes
+ * no place that another could have had. */
+static bool
+count_up(atomic_uint *count, unsigned max)
+{
+	unsigned n = atomic_load(count);
+
+	do {
+		if (max != 0 && n >= max)
+			return false;
+	} while (!atomic_compare_exchange_weak(count, &n, n + 1));
+	return true;
+}
+
+/* False if there is no address to tell clients apart by: a unix socket. */
+static bool
+client_key_set(struct client_key *key, const struct endpoint *e,
+    const struct address *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	key->endpoint = e->index;
+	if (a->sa.ss_family == AF_INET) {
+		memcpy(&v4, &a->sa, sizeof(v4));
+		memcpy(key->address, mapped, sizeof(mapped));
+		memcpy(key->address + sizeof(mapped), &v4.sin_addr,
+		    sizeof(v4.sin_addr));
+		return true;
+	}
+	if (a->sa.ss_family == AF_INET6) {
+		memcpy(&v6, &a->sa, sizeof(v6));
+		memcpy(key->address, &v6.sin6_addr, sizeof(key->address));
+		return true;
+	}
+	return false;
+}
+
+static struct client_chain *
+chain_of(struct limits *l, const struct client_key *key)
+{
+	uint64_t h = hash_bytes(l->seed, key, sizeof(*key));
+
+	return &l->buckets[h & (l->nbuckets - 1)];
+}
+
+static struct client *
+client_find(struct limits *l, const struct client_key *key)
+{
+	struct client *client;
+
+	LIST_FOREACH(client, chain_of(l, key), chain) {
+		if (memcmp(&client->key, key, sizeof(*key)) == 0)
+			return client;
+	}
+	return NULL;
+}
+
+static struct client *
+client_new(struct limits *l, const struct client_key *key)
+{
+	struct client *client;
+
+	if ((client = calloc(1, sizeof(*client))) == NULL)
+		return NULL;
+	client->key = *key;
+	LIST_INSERT_HEAD(chain_of(l, key), client, chain);
+	return client;
+}
+
+static enum reason
+client_enter(struct limits *l, const struct endpoint *e,
+    const struct address *address)
+{
+	enum reason reason = REASON_NONE;
+	struct client *client;
+	struct client_key key;
+
+	if (e->max_sessions_per_client == 0 ||
+	    !client_key_set(&key, e, address))
+		return REASON_NONE;
+	pthread_mutex_lock(&l->lock);
+	if ((client = client_find(l, &key)) == NULL)
+		client = client_new(l, &key);
+	if (client == NULL)
+		reason = REASON_OVERLOAD;
+	else if (client->sessions >= e->max_sessions_per_client)
+		reason = REASON_LIMIT;
+	else
+		client->sessions++;
+	pthread_mutex_unlock(&l->lock);
+	return reason;
+}
+
+static void
+client_leave(struct limits *l, const struct endpoint *e,
+    const struct address *address)
+{
+	struct client *client;
+	struct client_key key;
+
+	if (e->max_sessions_per_client == 0 ||
+	    !client_key_set(&key, e, address))
+		return;
+	pthread_mutex_lock(&l->lock);
+	client = client_find(l, &key);
+	if (client != NULL && --client->sessions == 0)
+		client_free(client);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* A client on a unix socket has passed its file's permissions instead. */
+static bool
+may_come_in(const struct endpoint *e, const struct address *client)
+{
+	if (client->sa.ss_family == AF_UNIX)
+		return true;
+	if (cidr_list_has(&e->deny, client))
+		return false;
+	return e->allow.n == 0 || cidr_list_has(&e->allow, client);
+}
+
+enum reason
+limits_enter(struct limits *l, const struct endpoint *e,
+    const struct address *client)
+{
+	enum reason reason;
+
+	if (!may_come_in(e, client))
+		return REASON_NOT_ALLOWED;
+	if (!count_up(&l->sessions, l->max))
+		return REASON_OVERLOAD;
+	if (!count_up(&l->endpoints[e->index], e->max_sessions)) {
+		atomic_fetch_sub(&l->sessions, 1);
+		return REASON_LIMIT;
+	}
+	if ((reason = client_enter(l, e, client)) != REASON_NONE) {
+		atomic_fetch_sub(&l->endpoints[e->index], 1);
+		atomic_fetch_sub(&l->sessions, 1);
+	}
+	return reason;
+}
+
+void
+limits_leave(struct limits *l, const struct endpoint *e,
+    const struct address *client)
+{
+	client_leave(l, e, client);
+	atomic_fetch_sub(&l->endpoints[e->index], 1);
+	atomic_fetch_sub(&l->sessions, 1);
+}
