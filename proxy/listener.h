@@ -12,17 +12,26 @@
 
 #include "proxy/worker.h"
 
-/* The sockets of one listen address of one endpoint, one per worker. */
+/* The sockets of one listen address of one endpoint: one per worker, or one
+ * in all for a unix socket.  They listen from the beginning, so connections
+ * wait from then on. */
 struct listener_set;
 struct listener_set *listener_set_new(const struct endpoint *e,
     const struct address *a, size_t nworkers, struct err *err);
-void listener_set_free(struct listener_set *s);
+/* After its listeners.  Removes a unix socket's file if it is still ours. */
+void listener_set_free(struct listener_set *s); /* accepts NULL */
 
-/* One worker's share; runs on its loop. */
+size_t listener_set_sockets(const struct listener_set *s);
+const struct endpoint *listener_set_endpoint(const struct listener_set *s);
+/* With the port that the kernel chose, if the one configured is 0. */
+const struct address *listener_set_address(const struct listener_set *s);
+
+/* One worker's share, the next socket of the set that nobody has; runs on the
+ * worker's loop. */
 struct listener *listener_new(struct worker *w, struct listener_set *s,
     struct err *err);
 /* Accepts what is queued already, then closes. */
 void listener_stop(struct listener *l);
-void listener_free(struct listener *l);
+void listener_free(struct listener *l); /* accepts NULL */
 
 #endif /* PROXY_LISTENER_H */
