@@ -29,6 +29,10 @@ void session_end(struct session *s, enum reason reason, const char *text);
  * that relays is given its endpoint's `drain`. */
 void session_drain(struct session *s);
 
+/* Both for every session of a worker, on its thread. */
+void session_drain_all(struct worker *w);
+void session_end_all(struct worker *w, enum reason reason, const char *text);
+
 /* Frees what has ended; the worker calls it from its loop. */
 void session_reap(struct worker *w);
 

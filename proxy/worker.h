@@ -21,7 +21,7 @@
 #include "proxy/limits.h"
 #include "proxy/tls.h"
 
-struct listener;
+struct listener_set;
 struct relay_buffers;
 struct session;
 struct worker;
@@ -34,11 +34,19 @@ struct proxy {
 	struct limits *limits;
 	struct server_health **health; /* by endpoint index */
 	atomic_ullong next_session;    /* ids, from 1 */
-	atomic_uint sessions;          /* of all workers */
+	atomic_uint sessions;          /* adopted by any worker, not released */
 	atomic_bool draining;          /* new connections are turned away */
+	atomic_uint undrained; /* workers that have yet to stop accepting */
+	unsigned max_sessions; /* configured, or what descriptors allow */
+	struct listener_set **sets;
+	size_t nsets;
 	struct worker **workers;
 	size_t nworkers;
 };
+
+/* Clients that are being told why they are turned away have descriptors too:
+ * beyond this many of them are not told. */
+#define PROXY_REFUSALS_MAX 256
 
 struct worker {
 	struct proxy *proxy;
@@ -50,9 +58,8 @@ struct worker {
 	struct session_list sessions;
 	struct session_list ended; /* freed when the loop comes round */
 	struct event *reap;        /* activated to do that */
-	atomic_uint load;          /* sessions, for accept = "balance" */
-	/* The rest is worker.c's. */
-	struct worker_private *private;
+	atomic_uint load; /* adopted, not released; for accept = "balance" */
+	struct worker_private *private; /* worker_private.h */
 };
 
 /* All workers, their contexts and listeners, not running yet; every error of
@@ -61,13 +68,16 @@ struct proxy *proxy_new(const struct config *c, struct err *err);
 int proxy_start(struct proxy *p, struct err *err); /* starts the threads */
 /* Stops accepting; sessions go on for at most their endpoint's drain. */
 void proxy_drain(struct proxy *p);
-void proxy_stop(struct proxy *p); /* ends the sessions still open, now */
+void proxy_stop(struct proxy *p);       /* ends the sessions still open, now */
 bool proxy_idle(const struct proxy *p); /* no session left */
-void proxy_free(struct proxy *p); /* joins the threads, frees all */
+void proxy_free(struct proxy *p);       /* joins the threads, frees all */
 
-/* For the listener, from any thread: a connection for this worker. */
+/* For the listener, from any thread: a connection for this worker, which counts
+ * from now on.  session_new() follows, on the worker's own thread. */
 void worker_adopt(struct worker *w, const struct endpoint *e, int fd,
     const struct address *client, enum reason admitted);
+/* `w` itself, unless another has fewer sessions. */
+struct worker *worker_least_loaded(struct worker *w);
 
 /* For the session, once it is freed: takes back what worker_adopt() counted,
  * in the worker's load and in the proxy's sessions. */
