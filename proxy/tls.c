@@ -386,3 +386,9 @@ out:
 	ERR_clear_error();
 	return pem;
 }
+
+const char *
+tls_library_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}

@@ -141,4 +141,8 @@ bool tls_leaf(const struct tls *t, uint8_t digest[32]);
 void tls_context_keep_chain(struct tls_context *c);
 char *tls_chain_pem(const struct tls *t);
 
+/* "OpenSSL 3.0.19 27 Jan 2026": the library that runs, not the one we were
+ * compiled with. */
+const char *tls_library_version(void);
+
 #endif /* PROXY_TLS_H */
