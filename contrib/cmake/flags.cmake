@@ -55,7 +55,7 @@ set(clang
 	-Wcast-align -Wcovered-switch-default -Wassign-enum -Wcomma
 	-Wconditional-uninitialized -Wloop-analysis
 	-Wmissing-variable-declarations -Wshift-sign-overflow
-	-Wstring-conversion -Wunreachable-code)
+	-Wunreachable-code)
 target_compile_options(dbtls_flags INTERFACE ${both}
 	$<$<C_COMPILER_ID:GNU>:${gcc}> $<$<C_COMPILER_ID:Clang>:${clang}>)
 if(DBTLS_WERROR)

@@ -5,6 +5,10 @@
 # usage: test_style.sh SOURCE_DIR
 set -eu
 
+SKIPPED=77 # for ctest
+for tool in clang-format shellcheck; do
+	command -v $tool >/dev/null || { echo "no $tool"; exit $SKIPPED; }
+done
 check=$1/contrib/check-style.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree" "$tree".*' EXIT
