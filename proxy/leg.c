@@ -121,7 +121,7 @@ leg_put(struct leg *leg, const uint8_t *bytes, size_t len)
 		n = send(leg->fd, bytes + done, len - done, MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (n == -1 && errno == EAGAIN)
 			break;
 		if (n == -1)
 			return -1;
@@ -216,7 +216,7 @@ leg_take(struct leg *leg, size_t max, struct rd *out, bool *more)
 		do
 			n = recv(leg->fd, leg->buffers->raw, max, 0);
 		while (n == -1 && errno == EINTR);
-		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (n == -1 && errno == EAGAIN)
 			return LEG_WAIT;
 		if (n == -1) {
 			(void)leg_fail(leg, errno);

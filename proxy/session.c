@@ -344,7 +344,15 @@ session_leg_failed(struct session *s, enum leg_id leg)
 void
 session_end(struct session *s, enum reason reason, const char *text)
 {
-	session_abort(s, reason, text);
+	if (s->state == SESSION_ENDED)
+		return;
+	if (s->state != SESSION_CLOSING)
+		(void)session_conclude(s, reason, text);
+	if (s->leg[LEG_CLIENT].state == LEG_PLAIN)
+		leg_reset(&s->leg[LEG_CLIENT]);
+	if (s->leg[LEG_SERVER].state == LEG_PLAIN)
+		leg_reset(&s->leg[LEG_SERVER]);
+	session_bury(s);
 }
 
 void

@@ -21,8 +21,8 @@ struct worker;
 void session_new(struct worker *w, const struct endpoint *e, int fd,
     const struct address *client, enum reason admitted);
 
-/* Ends it for a reason of ours: REASON_DRAIN, REASON_KILLED.  Text may be
- * NULL. */
+/* Ends it now, whatever still waits to be sent, for a reason of ours:
+ * REASON_DRAIN, REASON_KILLED.  Text may be NULL. */
 void session_end(struct session *s, enum reason reason, const char *text);
 
 /* When draining: a session that has not come to its relay is refused now, one
