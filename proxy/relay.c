@@ -42,7 +42,7 @@ static const struct leg_events relay_events = {
 struct relay_buffers *
 relay_buffers_new(void)
 {
-	/* Large and mostly untouched: the kernel gives pages as they are used. */
+	/* Large, mostly untouched: the kernel gives pages as they are used */
 	return calloc(1, sizeof(struct relay_buffers));
 }
 
@@ -420,8 +420,8 @@ relay_start(struct relay *r, struct leg *client, struct leg *server,
 			return;
 	for (i = 0; i < LEG_COUNT; i++)
 		leg_want_read(r->flow[i].from, !leg_blocked(r->flow[i].to));
-	/* What came sealed behind a handshake, or ended before we were here, has
-	 * no event to announce it. */
+	/* What came sealed behind a handshake, or ended before we were here,
+	 * has no event to announce it. */
 	for (i = 0; i < LEG_COUNT; i++)
 		if (r->flow[i].from->early.len > 0 || r->flow[i].from->ended)
 			relay_readable(r->flow[i].from, r);

@@ -1,7 +1,7 @@
 #include "proxy/session.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -283,10 +283,9 @@ session_abort(struct session *s, enum reason reason, const char *detail)
 }
 
 static void
-session_copy_text(char *to, const char *from)
+session_copy_text(char to[NEG_TEXT_MAX + 1], const char *from)
 {
-	(void)strncpy(to, from != NULL ? from : "", NEG_TEXT_MAX);
-	to[NEG_TEXT_MAX] = '\0';
+	(void)snprintf(to, NEG_TEXT_MAX + 1, "%s", from != NULL ? from : "");
 }
 
 void
@@ -407,9 +406,7 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	switch (s->state) {
 	case SESSION_NEW:
-		s->reason = REASON_TIMEOUT;
-		session_log_end(s, session_where(s));
-		session_close(s, REASON_TIMEOUT, NULL);
+		session_close(s, REASON_TIMEOUT, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:
 	case SESSION_CONNECTING:
