@@ -90,6 +90,8 @@ input == "table" {
 		patterns_of[current] = patterns_of[current] " " $0
 	} else if (key == "libraries") {
 		libraries_of[current] = libraries_of[current] " " $0
+	} else if (key == "except") {
+		exceptions_of[current] = exceptions_of[current] " " $0
 	} else if (key == "state") {
 		state_of[current] = state_of[current] " " $0
 	} else if (key == "layers") {
@@ -179,6 +181,8 @@ input == "symbols" && /\|/ {
 
 function check_call(source, symbol,    from, list, n, i, to, owner) {
 	from = layer_of(source)
+	if (listed(symbol, exceptions_of[from]))
+		return
 	n = split(definers[symbol], list, " ")
 	for (i = 1; i <= n; i++) {
 		to = layer_of(list[i])
