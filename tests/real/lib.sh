@@ -30,7 +30,6 @@ readonly CANARY=canary-5b1e9f0c7a
 
 . "$REAL/roots.sh"
 . "$REAL/postgres.sh"
-. "$REAL/pki.sh"
 
 declare -A PID=()	# of what start() started, by name
 passed=0 failed=0 skipped=0
@@ -74,11 +73,13 @@ theme_end() {
 }
 
 theme_logs() {
-	local file
+	local file lines
 	for file in "$WORK"/*.log; do
 		[ -s "$file" ] || continue
+		lines=5
+		[[ $file != */proxy* ]] || lines=40
 		echo "--- the end of ${file##*/}"
-		tail -n 20 "$file" | cut -c1-400
+		tail -n $lines "$file" | cut -c1-400
 	done
 	echo "---"
 }
@@ -261,11 +262,20 @@ wire_end() {
 	check "wire: and never where TLS is promised" \
 		'secret segments=[1-9][0-9]* bytes=[1-9][0-9]* found=0 ' \
 		cat "$WORK/wire.log"
-	check "wire: nothing was missed" 'dropped=0 ' cat "$WORK/wire.log"
+	check "wire: nothing was missed" 'dropped=0$' cat "$WORK/wire.log"
+}
+
+# --- certificates ----------------------------------------------------------
+# Those of tests/certs.sh, which says what they are, in $PKI.
+
+certs_make() {
+	PKI=$WORK/pki
+	bash "$TREE/tests/certs.sh" "$CACHE/certs" && cp -a "$CACHE/certs" "$PKI"
 }
 
 # --- dbtls -----------------------------------------------------------------
-# endpoint() adds to the list that dbtls_run() starts a process with.
+# endpoint() adds to the list that dbtls_run() starts a process with, whose
+# name begins with "proxy".
 
 endpoints=()
 

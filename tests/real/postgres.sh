@@ -139,13 +139,14 @@ pg_data() { # NAME VERSION
 	PG_VERSION_OF[$1]=$2
 }
 
-# The certificate that a server shows from its next start or reload on.
-pg_certificate() { # NAME CERTIFICATE KEY [CLIENT-CA]
-	install -o 64999 -g 64999 -m 600 "$2" "$WORK/$1/server.crt"
-	install -o 64999 -g 64999 -m 600 "$3" "$WORK/$1/server.key"
-	[ -z "${4:-}" ] || install -o 64999 -g 64999 -m 600 "$4" \
-		"$WORK/$1/client-ca.crt"
+# The certificate that a server shows from its next start or reload on, and
+# the CA of its clients'.
+pg_certificate() { # NAME CERTIFICATE [CLIENT-CA]
+	pg_install "$PKI/$2.chain.pem" "$WORK/$1/server.crt"
+	pg_install "$PKI/$2.key" "$WORK/$1/server.key"
+	[ -z "${3:-}" ] || pg_install "$PKI/$3.crt" "$WORK/$1/client-ca.crt"
 }
+pg_install() { install -o 64999 -g 64999 -m 600 "$1" "$2"; }
 
 # PG_TLS=off: without.
 pg_start() { # NAME PORT [SETTING=VALUE]...
@@ -167,8 +168,8 @@ pg_start() { # NAME PORT [SETTING=VALUE]...
 }
 
 pg_ready() { # NAME
-	(pg_exec "${PG_VERSION_OF[$1]}" pg_isready -q -h "$WORK/$1" \
-		-p "${PG_PORT_OF[$1]}")
+	(pg_exec "${PG_VERSION_OF[$1]}" pg_isready -q -U adm -h "$WORK/$1" \
+		-d postgres -p "${PG_PORT_OF[$1]}")
 }
 
 # INT is its fast shutdown.

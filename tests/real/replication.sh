@@ -19,15 +19,14 @@ primary() { # VERSION
 	port_new server secret
 	port_new "port$v" plain
 	pg_data "primary$v" "$v" || return 1
-	pg_certificate "primary$v" "$WORK/pki/server.crt" \
-		"$WORK/pki/server.key"
+	pg_certificate "primary$v" good
 	pg_start "primary$v" "$server" || return 1
 	admin "primary$v" app 'CREATE TABLE t (id int PRIMARY KEY, v text)' \
 		'CREATE PUBLICATION pub FOR TABLE t'
 	rows "$v" 1 1000
 	local port=port$v
 	endpoint "pg$v" "${!port}" "localhost:$server" verify-full \
-		"ca = [ \"$WORK/pki/ca.crt\" ];"
+		"server_name = \"db.test\"; ca = [ \"$PKI/ca.crt\" ];"
 }
 
 rows() { # VERSION FIRST LAST
@@ -123,7 +122,7 @@ follow() { # VERSION FIRST LAST WHEN
 }
 
 theme_begin replication
-pki_make "$WORK/pki"
+certs_make
 wire_begin
 versions=()
 for v in 15 17 18; do
