@@ -1,0 +1,546 @@
+#include "tests/negotiator/play.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/negotiator/notation.h"
+
+/* Bytes in a row, however many. */
+struct row {
+	uint8_t *at;
+	size_t len;
+};
+
+enum play_state {
+	PLAY_NEGOTIATING = 0,
+	PLAY_RELAYING,
+	PLAY_DELIVERING,
+	PLAY_REFUSING,
+	PLAY_CLOSED,
+};
+
+struct play {
+	struct play_setup setup;
+	struct negotiator n;
+	FILE *log;
+	enum play_state state;
+	unsigned waiting;
+	bool broken;
+
+	struct row arriving[LEG_COUNT]; /* not received yet */
+	struct row unread[LEG_COUNT];
+	struct row said[LEG_COUNT]; /* sent to a leg and not written down yet */
+	size_t records[LEG_COUNT];  /* the same, of what TLS was left */
+	bool asked;                 /* the server was sent a preamble */
+};
+
+static const char *const leg_names[LEG_COUNT] = { "client", "server" };
+
+/* A test that cannot have its memory has no result. */
+static void *
+must(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static void
+row_append(struct row *r, const void *bytes, size_t n)
+{
+	if (n == 0)
+		return;
+	r->at = must(realloc(r->at, r->len + n));
+	memcpy(r->at + r->len, bytes, n);
+	r->len += n;
+}
+
+static void
+row_drop(struct row *r, size_t n)
+{
+	r->len -= n;
+	memmove(r->at, r->at + n, r->len);
+}
+
+static void
+row_empty(struct row *r)
+{
+	free(r->at);
+	*r = (struct row){ .at = NULL };
+}
+
+static void
+promise(struct play *p, bool kept, const char *what)
+{
+	if (kept)
+		return;
+	p->broken = true;
+	fprintf(p->log, "BROKEN: %s\n", what);
+}
+
+static void
+log_bytes(struct play *p, const char *event, const uint8_t *bytes, size_t n)
+{
+	fprintf(p->log, "%s ", event);
+	notation_write(p->log, bytes, n);
+	fputc('\n', p->log);
+}
+
+/* What was sent comes before the event that follows it, and to the server
+ * first, as a session does it. */
+static void
+log_said(struct play *p)
+{
+	if (p->said[LEG_SERVER].len > 0)
+		log_bytes(p, "to server", p->said[LEG_SERVER].at,
+		    p->said[LEG_SERVER].len);
+	if (p->said[LEG_CLIENT].len > 0)
+		log_bytes(p, "to client", p->said[LEG_CLIENT].at,
+		    p->said[LEG_CLIENT].len);
+	row_empty(&p->said[LEG_CLIENT]);
+	row_empty(&p->said[LEG_SERVER]);
+}
+
+static void
+log_records(struct play *p)
+{
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		if (p->records[i] > 0)
+			fprintf(p->log, "records %s %zu\n", leg_names[i],
+			    p->records[i]);
+		p->records[i] = 0;
+	}
+}
+
+static void
+log_waiting(struct play *p)
+{
+	static const char *const whom[] = {
+		[0] = "nobody",
+		[FROM_CLIENT] = "client",
+		[FROM_SERVER] = "server",
+		[FROM_CLIENT | FROM_SERVER] = "both",
+	};
+
+	if (p->state == PLAY_NEGOTIATING || p->state == PLAY_REFUSING)
+		fprintf(p->log, "reads %s\n", whom[p->waiting]);
+}
+
+/* The end of all that follows from one event. */
+static void
+log_rest(struct play *p)
+{
+	log_said(p);
+	log_records(p);
+	log_waiting(p);
+}
+
+/* The only bytes that may ever go to a server in clear where TLS is demanded,
+ * written down a second time on purpose. */
+static bool
+is_ssl_request(const uint8_t *bytes, size_t n)
+{
+	return n == 8 && memcmp(bytes, "\0\0\0\x08\x04\xd2\x16\x2f", n) == 0;
+}
+
+static void
+watch_server_output(struct play *p, const uint8_t *bytes, size_t n)
+{
+	if (n == 0)
+		return;
+	promise(p, p->n.connected, "wrote to no server");
+	promise(p, p->state == PLAY_NEGOTIATING, "wrote while refusing");
+	if (p->setup.policy.server == SERVER_TLS_NEVER ||
+	    p->n.leg[LEG_SERVER].tls_up)
+		return;
+	promise(p, p->setup.policy.server == SERVER_TLS_REQUIRED,
+	    "wrote before the ClientHello");
+	promise(p, is_ssl_request(bytes, n), "wrote more than the preamble");
+	promise(p, !p->asked, "wrote the preamble twice");
+	p->asked = true;
+}
+
+static void
+send_out(struct play *p)
+{
+	size_t i;
+
+	watch_server_output(p, p->n.out[LEG_SERVER].base,
+	    p->n.out[LEG_SERVER].len);
+	for (i = 0; i < LEG_COUNT; i++) {
+		struct wr *out = &p->n.out[i];
+
+		row_append(&p->said[i], out->base, out->len);
+		promise(p, !out->full, "wrote more than there was room for");
+		out->len = 0;
+	}
+}
+
+/* Each step has its bytes in memory of their own, to the byte, so that a
+ * sanitizer sees what a larger buffer would hide. */
+static struct verdict
+step(struct play *p)
+{
+	uint8_t *copies[LEG_COUNT];
+	size_t had[LEG_COUNT], i;
+	struct verdict v;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		const struct row *unread = &p->unread[i];
+
+		copies[i] = unread->len > 0 ? must(malloc(unread->len)) : NULL;
+		if (copies[i] != NULL)
+			memcpy(copies[i], unread->at, unread->len);
+		had[i] = unread->len;
+		p->n.in[i] = (struct rd){ .at = copies[i], .left = had[i] };
+	}
+	v = p->state == PLAY_REFUSING ? neg_refuse(&p->n) : neg_step(&p->n);
+	send_out(p);
+	for (i = 0; i < LEG_COUNT; i++) {
+		promise(p, p->n.in[i].left <= had[i], "unread grew");
+		row_drop(&p->unread[i], had[i] - p->n.in[i].left);
+		free(copies[i]);
+		p->n.in[i] = (struct rd){ .at = NULL };
+	}
+	promise(p, p->n.ops->where(&p->n) != NULL, "is nowhere");
+	return v;
+}
+
+static bool
+carry_out_connect(struct play *p)
+{
+	const struct rd *cancel = &p->n.route.cancel;
+
+	if (cancel->left > 0)
+		log_bytes(p, "connect for", cancel->at, cancel->left);
+	else
+		fputs("connect\n", p->log);
+	promise(p, !p->n.connected, "connected twice");
+	p->n.connected = p->setup.fails != PLAY_FAILS_CONNECT;
+	return p->n.connected;
+}
+
+static void
+log_tls(struct play *p, const struct verdict *v)
+{
+	static const char *const rules[] = {
+		[NEG_ALPN_NONE] = "",
+		[NEG_ALPN_IF_OFFERED] = " if-offered",
+		[NEG_ALPN_REQUIRED] = " required",
+	};
+
+	fprintf(p->log, "tls %s%s%s%s\n", leg_names[v->leg],
+	    v->tls->alpn == NULL ? "" : " ",
+	    v->tls->alpn == NULL ? "" : v->tls->alpn, rules[v->tls->alpn_rule]);
+}
+
+static bool
+tls_fails(const struct play *p, enum leg_id leg)
+{
+	return p->setup.fails ==
+	    (leg == LEG_CLIENT ? PLAY_FAILS_CLIENT_TLS : PLAY_FAILS_SERVER_TLS);
+}
+
+/* All that has come of the leg so far is taken for TLS records, and a play has
+ * no TLS: they are gone. */
+static bool
+carry_out_tls(struct play *p, const struct verdict *v)
+{
+	struct neg_facts *facts = &p->n.leg[v->leg];
+
+	log_tls(p, v);
+	promise(p, !facts->tls_up, "TLS twice");
+	promise(p, v->leg == LEG_CLIENT || p->state == PLAY_NEGOTIATING,
+	    "TLS with a server while refusing");
+	p->records[v->leg] += p->unread[v->leg].len + p->arriving[v->leg].len;
+	row_empty(&p->unread[v->leg]);
+	row_empty(&p->arriving[v->leg]);
+	if (tls_fails(p, v->leg))
+		return false;
+	facts->tls_up = true;
+	facts->leaf_known = p->setup.leaf[v->leg] != 0;
+	memset(facts->leaf, p->setup.leaf[v->leg], sizeof(facts->leaf));
+	return true;
+}
+
+static void
+watch_relay(struct play *p)
+{
+	const struct neg_policy *policy = &p->setup.policy;
+
+	promise(p, p->n.connected, "a relay to nobody");
+	promise(p,
+	    policy->client != CLIENT_TLS_REQUIRE || p->n.leg[LEG_CLIENT].tls_up,
+	    "a relay with a client without TLS");
+	promise(p,
+	    policy->server == SERVER_TLS_NEVER || p->n.leg[LEG_SERVER].tls_up,
+	    "a relay with a server without TLS");
+}
+
+static void
+carry_out_relay(struct play *p)
+{
+	const struct neg_key *key = &p->n.key;
+
+	watch_relay(p);
+	if (key->len > 0)
+		log_bytes(p, "relay, key", key->bytes, key->len);
+	else
+		fputs("relay\n", p->log);
+	p->state = PLAY_RELAYING;
+}
+
+static void
+watch_delivery(struct play *p)
+{
+	promise(p,
+	    p->setup.policy.server == SERVER_TLS_NEVER ||
+		p->n.leg[LEG_SERVER].tls_up,
+	    "a delivery to a server without TLS");
+	promise(p, p->n.route.cancel.left > 0, "a delivery of no cancel");
+}
+
+static void
+carry_out_end(struct play *p)
+{
+	const struct neg_error *error = &p->n.error;
+
+	if (p->state == PLAY_REFUSING) {
+		fputs("closed\n", p->log);
+		p->state = PLAY_CLOSED;
+		return;
+	}
+	fprintf(p->log, "end %s %s: %s%s%s\n", reason_name(error->reason),
+	    leg_names[error->leg], error->text, error->hint ? "; " : "",
+	    error->hint ? error->hint : "");
+	promise(p, error->reason != REASON_INTERNAL, "is at fault");
+	p->state = PLAY_REFUSING;
+}
+
+/* True: it is to be asked again. */
+static bool
+carry_out(struct play *p, const struct verdict *v)
+{
+	p->waiting = v->kind == V_READ ? v->from : 0;
+	if (v->kind == V_READ)
+		return false;
+	log_said(p);
+	switch (v->kind) {
+	case V_READ:
+	case V_NEXT:
+		abort();
+	case V_CONNECT:
+		return carry_out_connect(p);
+	case V_START_TLS:
+		return carry_out_tls(p, v);
+	case V_RELAY:
+		carry_out_relay(p);
+		return false;
+	case V_DELIVER:
+		watch_delivery(p);
+		fputs("deliver\n", p->log);
+		p->state = PLAY_DELIVERING;
+		return false;
+	case V_END:
+		carry_out_end(p);
+		return p->state == PLAY_REFUSING;
+	}
+	abort();
+}
+
+static void
+advance(struct play *p)
+{
+	struct verdict v;
+
+	do {
+		v = step(p);
+	} while (carry_out(p, &v));
+}
+
+static void
+relay_row(struct play *p, enum leg_id from, struct row *r)
+{
+	row_append(&p->said[leg_other(from)], r->at, r->len);
+	row_empty(r);
+}
+
+static void
+pass_on(struct play *p, enum leg_id from)
+{
+	switch (p->state) {
+	case PLAY_RELAYING:
+		relay_row(p, from, &p->unread[from]);
+		relay_row(p, from, &p->arriving[from]);
+		return;
+	case PLAY_DELIVERING:
+	case PLAY_CLOSED:
+		row_empty(&p->unread[from]);
+		row_empty(&p->arriving[from]);
+		return;
+	case PLAY_NEGOTIATING:
+	case PLAY_REFUSING:
+		break;
+	}
+	if (p->state == PLAY_REFUSING && from == LEG_SERVER)
+		row_empty(&p->arriving[from]); /* there is no server any more */
+}
+
+/* One slice of what is on its way; false if there is no more, or no room. */
+static bool
+receive(struct play *p, enum leg_id from)
+{
+	struct row *arriving = &p->arriving[from];
+	size_t n = p->n.ops->window - p->unread[from].len;
+
+	if (p->setup.slice > 0 && n > p->setup.slice)
+		n = p->setup.slice;
+	if (n > arriving->len)
+		n = arriving->len;
+	if (n == 0)
+		return false;
+	row_append(&p->unread[from], arriving->at, n);
+	row_drop(arriving, n);
+	return true;
+}
+
+static bool
+is_listening(const struct play *p)
+{
+	return p->state == PLAY_NEGOTIATING || p->state == PLAY_REFUSING;
+}
+
+static void
+receive_all(struct play *p)
+{
+	size_t i;
+	bool more;
+
+	do {
+		more = false;
+		for (i = 0; i < LEG_COUNT && is_listening(p); i++) {
+			if (!receive(p, (enum leg_id)i))
+				continue;
+			more = true;
+			if (p->waiting & 1u << i)
+				advance(p);
+		}
+		pass_on(p, LEG_CLIENT);
+		pass_on(p, LEG_SERVER);
+	} while (more && is_listening(p));
+}
+
+/* A window that is full, and it still waits for more. */
+static void
+watch_window(struct play *p)
+{
+	size_t i;
+
+	if (!is_listening(p))
+		return;
+	for (i = 0; i < LEG_COUNT; i++)
+		promise(p,
+		    !(p->waiting & 1u << i) ||
+			p->unread[i].len < p->n.ops->window,
+		    "a message longer than the window");
+}
+
+struct play *
+play_new(const struct play_setup *setup, FILE *log)
+{
+	struct play *p = must(calloc(1, sizeof(*p)));
+	size_t i;
+
+	p->setup = *setup;
+	p->log = log;
+	p->n.ops = setup->ops;
+	p->n.policy = &p->setup.policy;
+	if (setup->ops->options != NULL)
+		p->n.options = p->setup.options;
+	p->n.state = must(calloc(1, setup->ops->state_size + 1));
+	for (i = 0; i < LEG_COUNT; i++) {
+		p->n.out[i].cap = NEG_OUT_CAP(setup->ops);
+		p->n.out[i].base = must(malloc(p->n.out[i].cap));
+	}
+	return p;
+}
+
+void
+play_free(struct play *p)
+{
+	size_t i;
+
+	if (p == NULL)
+		return;
+	for (i = 0; i < LEG_COUNT; i++) {
+		free(p->n.out[i].base);
+		row_empty(&p->arriving[i]);
+		row_empty(&p->unread[i]);
+		row_empty(&p->said[i]);
+	}
+	free(p->n.state);
+	free(p);
+}
+
+void
+play_start(struct play *p)
+{
+	advance(p);
+	receive_all(p);
+	log_rest(p);
+}
+
+void
+play_bytes(struct play *p, enum leg_id from, const void *bytes, size_t n)
+{
+	row_append(&p->arriving[from], bytes, n);
+	receive_all(p);
+	watch_window(p);
+	log_rest(p);
+}
+
+void
+play_refuse(struct play *p, const struct neg_error *why)
+{
+	if (p->state != PLAY_NEGOTIATING)
+		return;
+	p->n.error = *why;
+	p->state = PLAY_REFUSING;
+	advance(p);
+	receive_all(p);
+	log_rest(p);
+}
+
+void
+play_replay(struct play *p)
+{
+	struct row message = { .at = NULL };
+
+	if (p->state != PLAY_DELIVERING)
+		return;
+	row_append(&message, p->n.route.cancel.at, p->n.route.cancel.left);
+	memset(p->n.state, 0, p->n.ops->state_size);
+	p->n.connected = false;
+	p->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	p->n.route = (struct neg_route){ .cancel = { .left = 0 } };
+	p->asked = false;
+	p->state = PLAY_NEGOTIATING;
+	row_append(&p->unread[LEG_CLIENT], message.at, message.len);
+	row_empty(&message);
+	advance(p);
+	log_rest(p);
+}
+
+const struct neg_names *
+play_names(const struct play *p)
+{
+	return &p->n.names;
+}
+
+bool
+play_is_broken(const struct play *p)
+{
+	return p->broken;
+}

@@ -1,0 +1,73 @@
+/*
+ * play.h - a session without sockets, for negotiators under test
+ *
+ * Bytes of either side are played to a negotiator in slices of a chosen size;
+ * its verdicts are carried out at once and always succeed; and what happens is
+ * written down, a line an event.  However the bytes were sliced, the same must
+ * be written.
+ *
+ *	to client WORDS      what the client was sent since the last event
+ *	to server WORDS
+ *	connect              or: connect for WORDS, if it is for a cancel
+ *	tls client postgresql if-offered
+ *	records client 12    so many of the bytes played are left to TLS
+ *	deliver
+ *	relay                or: relay, key WORDS
+ *	end REASON client: TEXT; HINT
+ *	reads client         what it waits for in the end; or server, or both
+ *	closed               nothing is left to be said to the client
+ *
+ * A verdict that is to fail is written down and then not carried out, until
+ * play_refuse() says what came of it.
+ *
+ * Besides it keeps an eye on what no negotiator may do, by rules of its own
+ * that share no code with neg_step(): an event that begins with BROKEN.
+ */
+#ifndef TESTS_NEGOTIATOR_PLAY_H
+#define TESTS_NEGOTIATOR_PLAY_H
+
+#include <stdio.h>
+
+#include "protocols/negotiator.h"
+
+#define PLAY_OPTIONS_MAX 8
+
+enum play_failure {
+	PLAY_FAILS_NOTHING = 0,
+	PLAY_FAILS_CONNECT,
+	PLAY_FAILS_CLIENT_TLS,
+	PLAY_FAILS_SERVER_TLS,
+};
+
+struct play_setup {
+	const struct neg_ops *ops;
+	struct neg_policy policy;
+	int options[PLAY_OPTIONS_MAX]; /* as ops->options describes */
+
+	/* The certificate that TLS will show on each leg, named by a byte; 0:
+	 * none is known. */
+	uint8_t leaf[LEG_COUNT];
+	enum play_failure fails;
+	size_t slice; /* bytes that arrive at once; 0: all of them */
+};
+
+struct play;
+
+/* Events go to `log`.  NULL if memory is short. */
+struct play *play_new(const struct play_setup *setup, FILE *log);
+void play_free(struct play *p);
+
+void play_start(struct play *p); /* before anything else */
+void play_bytes(struct play *p, enum leg_id from, const void *bytes, size_t n);
+
+/* The session ends for a reason that is not the negotiator's. */
+void play_refuse(struct play *p, const struct neg_error *why);
+
+/* The server has ended after a delivery: the same message is played to a fresh
+ * negotiator, with the client's TLS as it is.  Nothing but after `deliver`. */
+void play_replay(struct play *p);
+
+const struct neg_names *play_names(const struct play *p);
+bool play_is_broken(const struct play *p);
+
+#endif /* TESTS_NEGOTIATOR_PLAY_H */
