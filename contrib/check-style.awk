@@ -11,7 +11,7 @@ BEGIN {
 	    "inet_addr inet_aton inet_ntoa localtime longjmp mktemp rand " \
 	    "rindex scanf setjmp signal sigsetjmp sleep sprintf " \
 	    "strcat strcpy strncat strncpy strtok tempnam tmpnam usleep " \
-	    "vsprintf stpcpy siglongjmp srand asprintf vasprintf", list, " ")
+	    "vsprintf stpcpy siglongjmp srand", list, " ")
 	for (i = 1; i <= n; i++)
 		banned[list[i]] = 1
 	banned_in_product["sscanf"] = 1 # an overflow is undefined
@@ -164,6 +164,8 @@ function check_function(start, open, name,    end, lines) {
 function check_tokens(    i, start, name) {
 	start = 1
 	for (i = 1; i <= ntokens; i++) {
+		if (token[i] == "signal" && token[i + 4] ~ /^SIG_/)
+			continue # no handler: means the same everywhere
 		if (token[i + 1] == "(" && (token[i] in banned ||
 		    (token[i] in banned_in_product && file !~ /^tests\//)))
 			complain(line_of[i], "calls " token[i] "()")
