@@ -100,6 +100,9 @@ file_read(struct file *f, const char *path, bool secret, struct err *err)
 	int fd, rc;
 
 	*f = (struct file){ .path = path };
+	/* Before anything that would have OpenSSL read openssl.cnf. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return err_set(err, "%s: OpenSSL could not be started", path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd == -1)
 		return err_set_errno(err, "%s", path);
@@ -752,71 +755,4 @@ keypair_release(struct keypair *k)
 	sk_X509_pop_free(k->chain, X509_free);
 	EVP_PKEY_free(k->key);
 	OPENSSL_free(k);
-}
-
-void
-cert_fingerprint(const X509 *cert, uint8_t digest[32])
-{
-	if (X509_digest(cert, EVP_sha256(), digest, NULL) != 1)
-		memset(digest, 0, CERT_DIGEST_LEN);
-}
-
-void
-cert_spki_digest(const X509 *cert, uint8_t digest[32])
-{
-	X509_PUBKEY *key = X509_get_X509_PUBKEY(cert);
-	uint8_t *der = NULL;
-	int len;
-
-	memset(digest, 0, CERT_DIGEST_LEN);
-	len = key == NULL ? -1 : i2d_X509_PUBKEY(key, &der);
-	if (len <= 0)
-		return;
-	if (EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL) != 1)
-		memset(digest, 0, CERT_DIGEST_LEN);
-	OPENSSL_free(der);
-}
-
-size_t
-cert_text_escape(const void *bytes, size_t len, char *text, size_t size)
-{
-	const uint8_t *from = bytes;
-	char one[8];
-	size_t i, n, used = 0;
-
-	for (i = 0; i < len; i++) {
-		if (from[i] > ' ' - 1 && from[i] < 0x7f && from[i] != '\\')
-			n = (size_t)snprintf(one, sizeof(one), "%c", from[i]);
-		else
-			n = (size_t)snprintf(one, sizeof(one), "\\x%02x",
-			    from[i]);
-		if (used + n >= size)
-			break;
-		memcpy(text + used, one, n);
-		used += n;
-	}
-	if (size > 0)
-		text[used] = '\0';
-	return used;
-}
-
-void
-cert_name_text(const X509_NAME *name, char *text, size_t size)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *from = NULL;
-	long len = 0;
-
-	if (size > 0)
-		text[0] = '\0';
-	if (bio != NULL && name != NULL &&
-	    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
-		len = BIO_get_mem_data(bio, &from);
-	if (len > 0 && size > 0) {
-		/* RFC 2253 has escaped what is not printable. */
-		len = (size_t)len < size ? len : (long)size - 1;
-		memcpy(text, from, (size_t)len);
-		text[len] = '\0';
-	}
-	BIO_free(bio);
 }

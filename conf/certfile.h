@@ -37,16 +37,45 @@ struct keypair *keypair_load(const char *cert_path, const char *key_path,
 struct keypair *keypair_retain(struct keypair *k);
 void keypair_release(struct keypair *k);
 
+/*
+ * certfile_facts.c: what is in a certificate, in words of printable ASCII.
+ */
+
 #define CERT_DIGEST_LEN 32
 
 /* SHA-256 of the whole certificate, and of its public key (what pins name). */
-void cert_fingerprint(const X509 *cert, uint8_t digest[32]);
-void cert_spki_digest(const X509 *cert, uint8_t digest[32]);
+void cert_fingerprint(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
+void cert_spki_digest(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
 
-/* A name as one line of printable ASCII, in the manner of RFC 2253. */
+/* A name as one line, in the manner of RFC 2253. */
 void cert_name_text(const X509_NAME *name, char *text, size_t size);
-/* Any bytes as printable ASCII, what is not as \xHH; never half an escape.
- * Returns the length; `size` counts the NUL. */
+/* Any bytes, what is not printable as \xHH; never half an escape.  Returns the
+ * length; `size` counts the NUL. */
 size_t cert_text_escape(const void *bytes, size_t len, char *text, size_t size);
+
+/* "2026-01-31T12:00:00Z"; "" if it is no date. */
+#define CERT_TIME_MAX 32
+void cert_time_text(const ASN1_TIME *at, char text[CERT_TIME_MAX]);
+
+/* As the setting `pin` has it. */
+#define CERT_PIN_PREFIX "sha256//"
+#define CERT_PIN_MAX    (sizeof(CERT_PIN_PREFIX) + 44)
+void cert_pin_text(const X509 *cert, char text[CERT_PIN_MAX]);
+
+/* The names that a certificate carries, ", " between; "" if none (names.c). */
+void cert_names_text(X509 *cert, char *text, size_t size);
+
+/* One certificate, for people to read. */
+struct cert_facts {
+	char subject[256];
+	char issuer[256];
+	char names[512];
+	char not_before[CERT_TIME_MAX];
+	char not_after[CERT_TIME_MAX];
+	char key[64]; /* "EC prime256v1", "RSA 2048" */
+	char pin[CERT_PIN_MAX];
+	uint8_t sha256[CERT_DIGEST_LEN];
+};
+void cert_facts(X509 *cert, struct cert_facts *f);
 
 #endif /* CONF_CERTFILE_H */

@@ -19,8 +19,6 @@
 #define CHAIN_DEPTH_MAX 16  /* CAs between leaf and anchor */
 #define NAME_SHORT      128 /* of a name within a sentence */
 #define UTC_TEXT        32
-#define PIN_PREFIX      "sha256//"
-#define PIN_TEXT        64 /* PIN_PREFIX and 44 bytes of base64 */
 #define WEBPKI_LEVEL    2
 #define HASH_NAME_LEN   8 /* of "5ed36f99.0" before the dot */
 
@@ -214,21 +212,11 @@ judge_whose(const struct judge *j)
 	return j->trust->client ? "client" : "server";
 }
 
-static void
-utc_text(const ASN1_TIME *at, char text[UTC_TEXT])
-{
-	struct tm tm;
-
-	text[0] = '\0';
-	if (at != NULL && ASN1_TIME_to_tm(at, &tm) == 1)
-		(void)strftime(text, UTC_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 /* What OpenSSL's sentence leaves out: which CA, since when, how weak. */
 static void
 explain_detail(struct judge *j, int error, X509 *cert, X509_CRL *crl)
 {
-	char name[NAME_SHORT], when[UTC_TEXT];
+	char name[NAME_SHORT], when[CERT_TIME_MAX];
 	char *text = j->v->text;
 	EVP_PKEY *key;
 
@@ -242,16 +230,16 @@ explain_detail(struct judge *j, int error, X509 *cert, X509_CRL *crl)
 		    "put the certificate of \"%s\" into ca", name);
 		break;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		utc_text(X509_get0_notAfter(cert), when);
+		cert_time_text(X509_get0_notAfter(cert), when);
 		text_add(text, VERDICT_TEXT_MAX, " at %s", when);
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		utc_text(X509_get0_notBefore(cert), when);
+		cert_time_text(X509_get0_notBefore(cert), when);
 		text_add(text, VERDICT_TEXT_MAX, " before %s", when);
 		break;
 	case X509_V_ERR_CRL_HAS_EXPIRED:
 		if (crl != NULL) {
-			utc_text(X509_CRL_get0_nextUpdate(crl), when);
+			cert_time_text(X509_CRL_get0_nextUpdate(crl), when);
 			text_add(text, VERDICT_TEXT_MAX, " at %s", when);
 		}
 		break;
@@ -649,24 +637,21 @@ judge_name(struct judge *j)
 static bool
 judge_pins(struct judge *j)
 {
-	char text[PIN_TEXT] = PIN_PREFIX;
 	uint8_t digest[CERT_DIGEST_LEN];
-	size_t i, prefix = strlen(PIN_PREFIX);
+	char pin[CERT_PIN_MAX];
+	size_t i;
 
 	cert_spki_digest(j->leaf, digest);
 	for (i = 0; i < j->target->npins; i++) {
-		if (CRYPTO_memcmp(j->target->pins[i], digest, sizeof(digest)) ==
-		    0)
+		if (memcmp(j->target->pins[i], digest, sizeof(digest)) == 0)
 			return true;
 	}
-	(void)EVP_EncodeBlock((unsigned char *)text + prefix, digest,
-	    sizeof(digest));
+	cert_pin_text(j->leaf, pin);
 	(void)snprintf(j->v->text, sizeof(j->v->text),
 	    "%s certificate has the key %s, which is not pinned",
-	    judge_whose(j), text);
+	    judge_whose(j), pin);
 	(void)snprintf(j->v->hint, sizeof(j->v->hint),
-	    "if the server's key was changed on purpose, set pin = \"%s\"",
-	    text);
+	    "if the key was changed on purpose, set pin = \"%s\"", pin);
 	return judge_refuse(j, REASON_PIN_MISMATCH,
 	    X509_V_ERR_APPLICATION_VERIFICATION, 0);
 }

@@ -83,8 +83,6 @@ enum name_source trust_name_find(X509 *leaf, const struct target *target,
 
 /* Can a server_dn be read: "CN=x,OU=y" as RFC 4514 writes it? */
 bool trust_dn_valid(const char *server_dn);
-/* The names that a certificate carries, with ", " between. */
-void cert_names_text(X509 *cert, char *text, size_t size);
 
 /* verdict.c: what one of OpenSSL's X509_V_ codes is called here. */
 struct x509_words {
