@@ -31,8 +31,9 @@
  *
  *  - before V_CONNECT was carried out nothing is written to the server, read
  *    from it, or done with it;
- *  - while the server's leg lacks the TLS that its rule demands, out[LEG_SERVER]
- *    may hold only what ops->preamble() recognises;
+ *  - while either leg lacks the TLS that its rule demands, out[LEG_SERVER] may
+ *    hold a delivery, or, before the server's TLS, what ops->preamble()
+ *    recognises; with SERVER_TLS_FIRST not even that;
  *  - a relay needs both rules met; a delivery needs the server's, and the
  *    client's is waived only for what ops->unprotected() recognises;
  *  - TLS is not started on a leg whose rule says never.
@@ -87,7 +88,7 @@ struct neg_policy {
 
 enum neg_alpn_rule {
 	NEG_ALPN_NONE = 0,
-	NEG_ALPN_IF_OFFERED, /* the peer may ignore it, but not choose another */
+	NEG_ALPN_IF_OFFERED, /* a peer may ignore it, but not choose another */
 	NEG_ALPN_REQUIRED,   /* no handshake without it */
 };
 
@@ -164,8 +165,8 @@ void neg_name_set(char name[NEG_NAME_MAX + 1], struct rd from);
 #define NEG_DIGEST_LEN 32
 struct neg_facts {
 	bool tls_up;
-	bool leaf_known;               /* a certificate was shown on this leg: */
-	uint8_t leaf[NEG_DIGEST_LEN];  /* SHA-256 of its DER */
+	bool leaf_known;              /* a certificate was shown on this leg: */
+	uint8_t leaf[NEG_DIGEST_LEN]; /* SHA-256 of its DER */
 };
 
 /* One setting of a protocol's own group in an endpoint, so that conf/ reads,
@@ -174,7 +175,7 @@ struct neg_facts {
 struct neg_option {
 	const char *name; /* NULL ends a table */
 	size_t offset;
-	const char *const *choices; /* NULL-terminated; the first is the default */
+	const char *const *choices; /* NULL-terminated; the default first */
 	const char *help;
 };
 
@@ -188,7 +189,7 @@ enum neg_start {
 };
 
 struct neg_ops {
-	const char *name; /* as in the configuration: "postgres" */
+	const char *name;           /* as in the configuration: "postgres" */
 	const char *const *aliases; /* NULL-terminated; NULL: none */
 	uint16_t default_port;
 	size_t window;     /* the longest message it must see whole, in bytes */
@@ -198,9 +199,9 @@ struct neg_ops {
 	size_t options_size;              /* of the struct they are stored in */
 
 	enum neg_start server_start;
-	bool client_first;    /* the client speaks first */
-	bool client_chooses;  /* a client can be told apart that wants no TLS */
-	bool renegotiates;    /* TLS 1.2 servers of this engine renegotiate */
+	bool client_first;   /* the client speaks first */
+	bool client_chooses; /* a client can be told apart that wants no TLS */
+	bool renegotiates;   /* TLS 1.2 servers of this engine renegotiate */
 
 	/* What the shortest client would say to get a connection going, for
 	 * `dbtls test`, which never logs in. */

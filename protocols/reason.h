@@ -64,7 +64,7 @@ enum reason {
  * because drivers retry or give up by that code. */
 enum reason_class {
 	REASON_CLASS_TEMPORARY = 0,
-	REASON_CLASS_LIMIT, /* too many sessions: temporary, with its own code */
+	REASON_CLASS_LIMIT, /* too many sessions: temporary, by its own code */
 	REASON_CLASS_PERMANENT,
 };
 

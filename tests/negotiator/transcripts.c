@@ -93,10 +93,12 @@ must(void *memory)
 static void
 join(char **line, const char *more)
 {
-	size_t len = strlen(*line) + strlen(more) + 1;
+	char *joined = NULL;
 
-	*line = must(realloc(*line, len + 1));
-	strcat(strcat(*line, " "), more);
+	if (asprintf(&joined, "%s %s", *line, more) < 0)
+		abort();
+	free(*line);
+	*line = joined;
 }
 
 /* What a continued line holds moves to where it began, so that line numbers
