@@ -235,7 +235,7 @@ explain_detail(struct judge *j, int error, X509 *cert, X509_CRL *crl)
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		cert_time_text(X509_get0_notBefore(cert), when);
-		text_add(text, VERDICT_TEXT_MAX, " before %s", when);
+		text_add(text, VERDICT_TEXT_MAX, ", but from %s", when);
 		break;
 	case X509_V_ERR_CRL_HAS_EXPIRED:
 		if (crl != NULL) {

@@ -59,10 +59,11 @@
 #   client-bad  CN=client, by ca2
 #
 # CRLs
-#   crl.pem         of ca and inter: all that a chain to ca needs
+#   crl.pem         of ca, inter and inter2: all that a chain to ca needs
 #   crl-ca.pem      of ca alone                   crl-inter.pem  of inter
-#   crl-expired.pem as crl.pem, but out of date   crl-fake.pem   of fake
+#   crl-inter2.pem  of inter2                     crl-fake.pem   of fake
 #   crl-nc.pem      of nc                         crl-ca.der     in DER
+#   crl-expired.pem of ca and inter, out of date
 #
 # Files in other shapes
 #   bundle.pem  ca2, ca (twice), inter, with text around, bag attributes, CRLF
@@ -343,13 +344,13 @@ make_crls() {
 	local ca
 	openssl ca -config .db/ca/conf -revoke revoked.crt 2>.log
 	openssl ca -config .db/ca/conf -revoke inter2.crt 2>.log
-	for ca in ca inter nc fake; do
+	for ca in ca inter inter2 nc fake; do
 		crl $ca crl-$ca.pem $SINCE $UNTIL
 	done
 	crl ca .crl-ca $SINCE $PAST
 	crl inter .crl-inter $SINCE $PAST
 	cat .crl-ca .crl-inter >crl-expired.pem
-	cat crl-ca.pem crl-inter.pem >crl.pem
+	cat crl-ca.pem crl-inter.pem crl-inter2.pem >crl.pem
 	openssl crl -in crl-ca.pem -outform DER -out crl-ca.der
 }
 
