@@ -28,8 +28,13 @@ if [ "$1" = --one ]; then
 	fi
 	echo "$file" >>"$TIDY/analysed"
 	case $file in
-	# Tests count and compare with numbers, and run under sanitizers.
-	tests/*) less='-readability-magic-numbers,-clang-analyzer-*' ;;
+	# Tests count and compare with numbers, print as they please, and run
+	# under sanitizers.
+	tests/*|bench/*) less='-clang-analyzer-*,-cert-err3*,'`
+	    `'-misc-no-recursion,-readability-magic-numbers' ;;
+	# A configuration nests, and its readers with it; a peer's bytes never
+	# make us recurse.
+	conf/*) less='-misc-no-recursion' ;;
 	*) less= ;;
 	esac
 	# shellcheck disable=SC2086
