@@ -138,7 +138,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = admitted == REASON_NONE;
 	s->client = *client;
-	s->started_ms = relay_now_ms();
+	s->started_us = session_now_us();
 	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
 	    s);
 	leg_init(&s->leg[LEG_SERVER]);

@@ -1,7 +1,18 @@
 #include <string.h>
+#include <time.h>
 
 #include "proxy/log.h"
 #include "proxy/session_private.h"
+
+/* Exact, unlike the relay's clock, which is asked for every read. */
+int64_t
+session_now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 static void
 log_who(struct log_line *l, const struct session *s)
@@ -96,7 +107,7 @@ session_log_end(const struct session *s, const char *detail)
 	if (detail != NULL)
 		log_text(&l, "detail", detail);
 	log_seconds(&l, "seconds",
-	    (double)(relay_now_ms() - s->started_ms) / 1000);
+	    (double)(session_now_us() - s->started_us) / 1e6);
 	if (!refused) {
 		log_uint(&l, "bytes_to_server",
 		    s->relay.flow[LEG_CLIENT].bytes);

@@ -70,7 +70,7 @@ struct session {
 	size_t server;          /* its index in the endpoint */
 	struct leg leg[LEG_COUNT];
 	struct event deadline;
-	int64_t started_ms;
+	int64_t started_us; /* CLOCK_MONOTONIC */
 	int64_t closing_ms;
 	struct negotiation *neg; /* NULL once relaying */
 	struct relay relay;
@@ -103,6 +103,7 @@ void session_advance(struct session *s);
 const char *session_where(const struct session *s);
 
 /* session_log.c */
+int64_t session_now_us(void);
 void session_log_open(struct session *s, const struct neg_names *names);
 void session_log_end(const struct session *s, const char *detail);
 
