@@ -1,7 +1,6 @@
 #include "conf/address.h"
 
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
@@ -21,6 +20,7 @@
 #define V4_BITS         32u
 #define V4_OFFSET       12 /* where IPv4 begins in an IPv4-mapped address */
 #define LOOPBACK_V4     127
+#define ZONE_TEXT_MAX   12 /* '%' and 32 bits */
 
 static const uint8_t mapped_prefix[V4_OFFSET] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0xff, 0xff };
@@ -70,16 +70,14 @@ set_storage(struct address *a, const void *sa, size_t len)
 static void
 format_v6(const struct address *a, char *text, size_t size)
 {
-	char ip[INET6_ADDRSTRLEN], zone[IF_NAMESIZE + 1] = "";
+	char ip[INET6_ADDRSTRLEN], zone[ZONE_TEXT_MAX] = "";
 	struct sockaddr_in6 in6 = as_v6(a);
 
 	if (inet_ntop(AF_INET6, &in6.sin6_addr, ip, sizeof(ip)) == NULL)
 		ip[0] = '\0';
-	if (in6.sin6_scope_id != 0) {
-		zone[0] = '%';
-		if (if_indextoname(in6.sin6_scope_id, zone + 1) == NULL)
-			zone[0] = '\0';
-	}
+	if (in6.sin6_scope_id != 0)
+		(void)snprintf(zone, sizeof(zone), "%%%u",
+		    (unsigned)in6.sin6_scope_id);
 	(void)snprintf(text, size, "[%s%s]:%u", ip, zone, ntohs(in6.sin6_port));
 }
 
@@ -230,17 +228,8 @@ parse_v6(const char *text, uint16_t port, struct address *a)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
 		.sin6_port = htons(port) };
-	const char *zone = strchr(text, '%');
-	size_t len = zone == NULL ? strlen(text) : (size_t)(zone - text);
-	char ip[INET6_ADDRSTRLEN];
 
-	if (len >= sizeof(ip))
-		return false;
-	memcpy(ip, text, len);
-	ip[len] = '\0';
-	if (inet_pton(AF_INET6, ip, &in6.sin6_addr) != 1)
-		return false;
-	if (zone != NULL && (in6.sin6_scope_id = if_nametoindex(zone + 1)) == 0)
+	if (inet_pton(AF_INET6, text, &in6.sin6_addr) != 1)
 		return false;
 	set_storage(a, &in6, sizeof(in6));
 	return true;
@@ -323,7 +312,8 @@ parse_unix(const char *text, struct address *a, struct err *err)
 
 	if (path[0] != '/')
 		return err_set(err,
-		    "\"%s\" is no absolute path; write \"unix:/DIRECTORY/NAME\"",
+		    "\"%s\" is no absolute path; write "
+		    "\"unix:/FOLDER/NAME\"",
 		    text);
 	if (strlen(path) >= sizeof(un.sun_path))
 		return err_set(err,
@@ -416,7 +406,7 @@ cidr_parse(const char *text, struct cidr *out)
 	uint16_t bits;
 	char ip[INET6_ADDRSTRLEN];
 
-	if (len >= sizeof(ip) || memchr(text, '%', len) != NULL)
+	if (len >= sizeof(ip))
 		return false;
 	memcpy(ip, text, len);
 	ip[len] = '\0';

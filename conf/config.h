@@ -9,6 +9,7 @@
 #ifndef CONF_CONFIG_H
 #define CONF_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,20 +18,29 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/dbtls/dbtls.conf"
 
-enum log_level { LEVEL_DEBUG = 0, LEVEL_INFO, LEVEL_NOTICE, LEVEL_WARN, LEVEL_ERR };
-enum log_format { LOG_TEXT = 0, LOG_JSON };
+enum log_level {
+	LEVEL_DEBUG = 0,
+	LEVEL_INFO,
+	LEVEL_NOTICE,
+	LEVEL_WARN,
+	LEVEL_ERR
+};
+enum log_format {
+	LOG_TEXT = 0,
+	LOG_JSON
+};
 
 struct config {
 	unsigned generation; /* counts from 1 */
 	char sha256[65];     /* of the main file, hexadecimal */
 	char *file;          /* "command line" if there is none */
 
-	unsigned threads; /* never 0: resolved when loaded */
-	unsigned max_sessions; /* of all endpoints; 0: by the descriptor limit */
+	unsigned threads;      /* never 0: resolved when loaded */
+	unsigned max_sessions; /* of all; 0: by the descriptor limit */
 	struct {
 		enum log_level level;
 		enum log_format format;
-		char *to; /* "stderr", "syslog" or a path */
+		char *to;      /* "stderr", "syslog" or a path */
 		bool identity; /* log user, database and program */
 	} log;
 	struct {
@@ -40,6 +50,8 @@ struct config {
 
 	struct endpoint **endpoints;
 	size_t nendpoints;
+
+	atomic_uint *references; /* config_retain(), config_release() */
 };
 
 /* Something about a configuration that the user must be told. */
@@ -60,6 +72,8 @@ struct problems {
 void problem_add(struct problems *p, bool warning, const char *file,
     unsigned line, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+/* Those in a row that are about one file, by line. */
+void problems_sort(struct problems *p);
 void problems_fini(struct problems *p);
 /* One line each: "dbtls: FILE:LINE: PATH: WHY; REMEDY". */
 void problems_print(const struct problems *p, FILE *to);
@@ -76,7 +90,7 @@ struct config *config_load_text(const char *text, const char *name,
     struct problems *problems);
 
 const struct config *config_retain(const struct config *c);
-void config_release(const struct config *c);
+void config_release(const struct config *c); /* accepts NULL */
 
 /* NULL if there is none of that name. */
 const struct endpoint *config_endpoint(const struct config *c,

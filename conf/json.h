@@ -1,8 +1,8 @@
 /*
  * json.h - one JSON document, written straight to a stream
  *
- * The writer puts the commas and the lines.  Strings are escaped; bytes that are no UTF-8
- * become U+FFFD.  `key` is NULL inside an array and at the top.
+ * The writer puts the commas and the lines.  Strings are escaped; bytes that
+ * are no UTF-8 become U+FFFD.  `key` is NULL inside an array and at the top.
  */
 #ifndef CONF_JSON_H
 #define CONF_JSON_H
