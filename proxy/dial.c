@@ -33,6 +33,7 @@
 struct dialer {
 	struct event_base *base;
 	struct resolver *resolver;
+	double attempt_seconds;
 	size_t dials;
 };
 
@@ -408,7 +409,12 @@ attempt_wait(struct dial *dial, enum dial_state state)
 	}
 	event_assign(&dial->event, dial->dialer->base, dial->fd, EV_WRITE,
 	    dial_connect_event, dial);
-	set_timer(&dial->event, seconds);
+	/* Where that is one moment, it is the deadline's: there is no time for
+	 * another address after it. */
+	if (dial->ends != 0 && dial->attempt_ends >= dial->ends)
+		event_add(&dial->event, NULL);
+	else
+		set_timer(&dial->event, seconds);
 	return ATTEMPT_PENDING;
 }
 
@@ -452,7 +458,8 @@ try_addresses(struct dial *dial)
 		if (dial->answer != NULL)
 			address_set_port(&dial->result.address,
 			    dial->result.server->port);
-		dial->attempt_ends = clock_now() + ATTEMPT_SECONDS;
+		dial->attempt_ends =
+		    clock_now() + dial->dialer->attempt_seconds;
 		if (dial->ends != 0 && dial->ends < dial->attempt_ends)
 			dial->attempt_ends = dial->ends;
 		if ((attempt = attempt_begin(dial)) != ATTEMPT_FAILED)
@@ -742,7 +749,7 @@ dial_start(struct dialer *d, const struct endpoint *e, struct server_health *h,
 
 struct dialer *
 dialer_new_with(struct event_base *base, const struct config *c,
-    const struct resolver_settings *settings, struct err *err)
+    const struct dialer_settings *settings, struct err *err)
 {
 	struct dialer *d;
 
@@ -751,7 +758,11 @@ dialer_new_with(struct event_base *base, const struct config *c,
 		return NULL;
 	}
 	d->base = base;
-	if ((d->resolver = resolver_new(base, c, settings, err)) == NULL) {
+	d->attempt_seconds = settings->attempt_seconds > 0
+	    ? settings->attempt_seconds
+	    : ATTEMPT_SECONDS;
+	d->resolver = resolver_new(base, c, settings->names, err);
+	if (d->resolver == NULL) {
 		free(d);
 		return NULL;
 	}
@@ -761,7 +772,9 @@ dialer_new_with(struct event_base *base, const struct config *c,
 struct dialer *
 dialer_new(struct event_base *base, const struct config *c, struct err *err)
 {
-	return dialer_new_with(base, c, NULL, err);
+	static const struct dialer_settings usual;
+
+	return dialer_new_with(base, c, &usual, err);
 }
 
 void

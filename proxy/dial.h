@@ -29,10 +29,13 @@ void server_health_free(struct server_health *h);
 
 struct dialer *dialer_new(struct event_base *base, const struct config *c,
     struct err *err);
-/* For tests: other files, another nameserver, another clock (resolve.h). */
-struct resolver_settings;
+/* For tests: other files and nameservers, another clock, less patience. */
+struct dialer_settings {
+	const struct resolver_settings *names; /* resolve.h; NULL: the usual */
+	double attempt_seconds; /* that one address may take; 0: the usual */
+};
 struct dialer *dialer_new_with(struct event_base *base, const struct config *c,
-    const struct resolver_settings *settings, struct err *err);
+    const struct dialer_settings *settings, struct err *err);
 void dialer_free(struct dialer *d); /* after every dial has ended */
 
 /* Where to: any server in the configured order, or one address alone. */

@@ -57,7 +57,8 @@ numeric_address(const char *text, uint16_t port, struct address *a)
 	return true;
 }
 
-/* The next word of a line, NULL if there is none; '#' and ';' begin comments. */
+/* The next word of a line, NULL if there is none; '#' and ';' begin
+ * comments. */
 static char *
 next_word(char **rest)
 {
@@ -88,15 +89,17 @@ read_nameserver(struct resolv_conf *rc, char *rest)
 static void
 read_search(struct resolv_conf *rc, char *rest)
 {
+	size_t len;
 	char *word;
 
 	rc->nsearch = 0;
 	while ((word = next_word(&rest)) != NULL) {
 		if (rc->nsearch == SEARCH_MAX)
 			return;
-		if (strlen(word) >= HOST_TEXT_MAX || strcmp(word, ".") == 0)
+		len = strlen(word);
+		if (len >= HOST_TEXT_MAX || strcmp(word, ".") == 0)
 			continue;
-		(void)strcpy(rc->search[rc->nsearch++], word);
+		memcpy(rc->search[rc->nsearch++], word, len + 1);
 	}
 }
 
