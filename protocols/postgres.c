@@ -680,7 +680,7 @@ login_client(struct negotiator *n)
 
 	switch (look_at_message(n->in[LEG_CLIENT], &m)) {
 	case ARRIVAL_PART:
-		return neg_read(FROM_CLIENT | FROM_SERVER);
+		return neg_read(FROM_CLIENT);
 	case ARRIVAL_BAD:
 		return protocol_error(n, LEG_CLIENT,
 		    "client sent a message of an impossible length during "
@@ -693,13 +693,19 @@ login_client(struct negotiator *n)
 	return forward(n, LEG_CLIENT, &m);
 }
 
-/* The server may give up while it is the client's turn. */
+/* It is the client's turn, but the server may go on, or give up.  Were it
+ * asked first, it would depend on how much of it has come whether a client that
+ * had spoken too early is heard. */
 static struct verdict
 step_login_client(struct negotiator *n)
 {
-	struct verdict v = login_server(n);
+	struct verdict v = login_client(n);
 
-	return v.kind == V_READ ? login_client(n) : v;
+	if (v.kind == V_READ)
+		v = login_server(n);
+	if (v.kind == V_READ)
+		v = neg_read(FROM_CLIENT | FROM_SERVER);
+	return v;
 }
 
 static struct verdict

@@ -31,6 +31,7 @@ struct play {
 	struct row unread[LEG_COUNT];
 	struct row said[LEG_COUNT]; /* sent to a leg and not written down yet */
 	size_t records[LEG_COUNT];  /* the same, of what TLS was left */
+	char *text, *hint;          /* of play_refuse() */
 	bool asked;                 /* the server was sent a preamble */
 };
 
@@ -58,6 +59,8 @@ row_append(struct row *r, const void *bytes, size_t n)
 static void
 row_drop(struct row *r, size_t n)
 {
+	if (n == 0)
+		return;
 	r->len -= n;
 	memmove(r->at, r->at + n, r->len);
 }
@@ -326,6 +329,10 @@ carry_out(struct play *p, const struct verdict *v)
 	p->waiting = v->kind == V_READ ? v->from : 0;
 	if (v->kind == V_READ)
 		return false;
+	/* What was on its way to the server when it ends may have been held
+	 * back, if it came in the same slice as what ended it. */
+	if (v->kind == V_END)
+		row_empty(&p->said[LEG_SERVER]);
 	log_said(p);
 	switch (v->kind) {
 	case V_READ:
@@ -480,6 +487,8 @@ play_free(struct play *p)
 		row_empty(&p->unread[i]);
 		row_empty(&p->said[i]);
 	}
+	free(p->text);
+	free(p->hint);
 	free(p->n.state);
 	free(p);
 }
@@ -506,7 +515,11 @@ play_refuse(struct play *p, const struct neg_error *why)
 {
 	if (p->state != PLAY_NEGOTIATING)
 		return;
+	p->text = must(strdup(why->text));
+	p->hint = why->hint != NULL ? must(strdup(why->hint)) : NULL;
 	p->n.error = *why;
+	p->n.error.text = p->text;
+	p->n.error.hint = p->hint;
 	p->state = PLAY_REFUSING;
 	advance(p);
 	receive_all(p);

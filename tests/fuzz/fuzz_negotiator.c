@@ -1,0 +1,195 @@
+/*
+ * fuzz_negotiator - no bytes break a negotiator, no slicing changes it, and
+ * no policy is passed
+ *
+ * An input is a play (tests/negotiator/play.h):
+ *
+ *	protocol and failing verdict, rules, options and certificates, slice
+ *
+ * one byte each, and then what is said:
+ *
+ *	00-3f  the client says the next 1-64 bytes; 40-7f the server does
+ *	80 81  client, server: as many bytes as the next two bytes say
+ *	82     the session refuses, for the reason in the next byte
+ *	83     a delivery is played again
+ *
+ * It is played whole and in slices, and must go the same way.  What play.c
+ * calls a broken promise ends the run.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/negotiator/play.h"
+
+#define CHUNK_MASK 0x3fu
+#define LEG_BIT    0x40u
+#define SLICE_MAX  16u
+
+enum op {
+	OP_LONG_CLIENT = 0x80,
+	OP_LONG_SERVER,
+	OP_REFUSE,
+	OP_REPLAY,
+	OP_END,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct neg_ops *
+choose_protocol(uint8_t choice)
+{
+	size_t n = 0;
+
+	while (protocol_nth(n) != NULL)
+		n++;
+	return protocol_nth(choice % n);
+}
+
+/* Only what a configuration could say. */
+static struct neg_policy
+choose_policy(const struct neg_ops *ops, uint8_t choice)
+{
+	static const enum neg_client_rule client[] = { CLIENT_TLS_OFF,
+		CLIENT_TLS_REQUIRE, CLIENT_TLS_ALLOW, CLIENT_TLS_REQUIRE };
+	static const enum neg_server_rule asked[] = { SERVER_TLS_NEVER,
+		SERVER_TLS_REQUIRED };
+	static const enum neg_server_rule either[] = { SERVER_TLS_NEVER,
+		SERVER_TLS_REQUIRED, SERVER_TLS_FIRST, SERVER_TLS_REQUIRED };
+	static const enum neg_server_rule first[] = { SERVER_TLS_NEVER,
+		SERVER_TLS_FIRST };
+	struct neg_policy policy = {
+		.client = client[choice % (ops->client_chooses ? 4 : 2)],
+	};
+
+	switch (ops->server_start) {
+	case NEG_START_ASKED:
+		policy.server = asked[(choice >> 2) % 2];
+		break;
+	case NEG_START_EITHER:
+		policy.server = either[(choice >> 2) % 4];
+		break;
+	case NEG_START_FIRST:
+		policy.server = first[(choice >> 2) % 2];
+		break;
+	}
+	return policy;
+}
+
+static struct play_setup
+choose_setup(struct rd *r)
+{
+	uint8_t who = rd_u8(r), rules = rd_u8(r), rest = rd_u8(r);
+	struct play_setup setup = { .ops = choose_protocol(who & 0x3fu) };
+
+	setup.fails = (enum play_failure)(who >> 6);
+	setup.policy = choose_policy(setup.ops, rules);
+	setup.options[0] = rest % 3;
+	setup.leaf[LEG_CLIENT] = rest >> 2 & 3u;
+	setup.leaf[LEG_SERVER] = rest >> 4 & 3u;
+	setup.slice = 1u + rd_u8(r) % SLICE_MAX;
+	return setup;
+}
+
+static void
+say(struct play *p, enum leg_id from, struct rd *r, size_t n)
+{
+	struct rd bytes = rd_take(r, n < r->left ? n : r->left);
+
+	play_bytes(p, from, bytes.at, bytes.left);
+}
+
+static void
+refuse(struct play *p, uint8_t reason)
+{
+	struct neg_error why = {
+		.reason = (enum reason)(reason % REASON_COUNT),
+		.leg = LEG_SERVER,
+		.text = "a reason",
+		.hint = reason & 0x80u ? "a remedy" : NULL,
+	};
+
+	play_refuse(p, &why);
+}
+
+static void
+act(struct play *p, struct rd *r)
+{
+	uint8_t op = rd_u8(r);
+
+	if (op < OP_LONG_CLIENT) {
+		say(p, op & LEG_BIT ? LEG_SERVER : LEG_CLIENT, r,
+		    (op & CHUNK_MASK) + 1u);
+		return;
+	}
+	switch (op % OP_END) {
+	case OP_LONG_CLIENT:
+		say(p, LEG_CLIENT, r, rd_be16(r));
+		return;
+	case OP_LONG_SERVER:
+		say(p, LEG_SERVER, r, rd_be16(r));
+		return;
+	case OP_REFUSE:
+		refuse(p, rd_u8(r));
+		return;
+	case OP_REPLAY:
+		play_replay(p);
+		return;
+	}
+}
+
+static bool
+ends(const char *name)
+{
+	return memchr(name, '\0', NEG_NAME_MAX + 1) != NULL;
+}
+
+/* What happens; the caller frees it. */
+static char *
+play_all(const struct play_setup *setup, struct rd r)
+{
+	char *events = NULL;
+	size_t len;
+	FILE *log = open_memstream(&events, &len);
+	struct play *p = log == NULL ? NULL : play_new(setup, log);
+	const struct neg_names *names;
+
+	if (p == NULL)
+		abort();
+	play_start(p);
+	while (r.left > 0 && !r.cut)
+		act(p, &r);
+	names = play_names(p);
+	if (!ends(names->user) || !ends(names->database) ||
+	    !ends(names->program))
+		abort();
+	fclose(log);
+	if (play_is_broken(p)) {
+		fputs(events, stderr);
+		abort();
+	}
+	play_free(p);
+	return events;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rd r = { .at = data, .left = size };
+	struct play_setup setup = choose_setup(&r);
+	char *sliced, *whole;
+
+	if (r.cut)
+		return 0;
+	sliced = play_all(&setup, r);
+	setup.slice = 0;
+	whole = play_all(&setup, r);
+	if (strcmp(whole, sliced) != 0) {
+		fprintf(stderr, "whole:\n%s\nsliced:\n%s", whole, sliced);
+		abort();
+	}
+	free(whole);
+	free(sliced);
+	return 0;
+}
