@@ -18,7 +18,8 @@
 #define ANCHORS_SYSTEM  "system"
 #define CHAIN_DEPTH_MAX 16  /* CAs between leaf and anchor */
 #define NAME_SHORT      128 /* of a name within a sentence */
-#define UTC_TEXT        32
+#define CARRIED_TEXT    236 /* of the names that a certificate carries */
+#define WANTED_TEXT     128 /* of those asked for: a sentence holds both */
 #define WEBPKI_LEVEL    2
 #define HASH_NAME_LEN   8 /* of "5ed36f99.0" before the dot */
 
@@ -507,7 +508,8 @@ webpki_holds(struct judge *j)
 			    " allow",
 			    "use P-256, P-384 or P-521");
 	}
-	if (X509_get_ext_by_NID(j->leaf, NID_subject_alt_name, -1) < 0)
+	if (!j->trust->client &&
+	    X509_get_ext_by_NID(j->leaf, NID_subject_alt_name, -1) < 0)
 		return webpki_refuse(j, REASON_NAME_MISMATCH,
 		    X509_V_ERR_HOSTNAME_MISMATCH,
 		    "has no subjectAltName, which webpki demands",
@@ -563,51 +565,98 @@ address_is_constrained(const struct judge *j)
 static void
 target_text(const struct target *target, char *text, size_t size)
 {
+	char all[WANTED_TEXT] = "";
 	size_t i;
 
-	text[0] = '\0';
 	if (target->server_dn != NULL)
-		text_add(text, size, "%s", target->server_dn);
+		text_add(all, sizeof(all), "%s", target->server_dn);
 	for (i = 0; target->server_dn == NULL && i < target->nnames; i++)
-		text_add(text, size, "%s%s", i > 0 ? " or " : "",
+		text_add(all, sizeof(all), "%s%s", i > 0 ? " or " : "",
 		    target->names[i]);
+	(void)cert_text_escape(all, strlen(all), text, size);
+}
+
+static struct name_rules
+judge_rules(const struct judge *j)
+{
+	const struct trust *t = j->trust;
+	bool strict = t->profile == X509_PROFILE_WEBPKI;
+
+	return (struct name_rules){ .allow_cn = t->allow_cn && !strict,
+		.strict = strict };
+}
+
+/* Would this name, had it been asked for, have matched? */
+static bool
+name_would_do(const struct judge *j, char *name, bool allow_cn)
+{
+	struct name_rules rules = judge_rules(j);
+	const struct target target = { .names = &name, .nnames = 1 };
+	char matched[CARRIED_TEXT];
+
+	rules.allow_cn = rules.allow_cn || allow_cn;
+	return trust_name_find(j->leaf, &target, &rules, matched,
+		   sizeof(matched)) != NAME_FROM_NOTHING;
+}
+
+/* Is the name that was asked for in the CN, and does not count there? */
+static bool
+cn_would_do(const struct judge *j)
+{
+	size_t i;
+
+	for (i = 0; i < j->target->nnames; i++) {
+		if (name_would_do(j, j->target->names[i], true))
+			return true;
+	}
+	return false;
 }
 
 static void
 name_hint(struct judge *j, const char *carried)
 {
-	const struct target *target = j->target;
-	size_t len = strcspn(carried, ",");
-	char *hint = j->v->hint;
+	char first[NAME_SHORT], *hint = j->v->hint;
 	size_t size = sizeof(j->v->hint);
 
-	if (target->server_dn != NULL)
+	if (j->target->server_dn != NULL) {
 		(void)snprintf(hint, size,
 		    "if that is the server you mean,"
-		    " set server_dn = \"%.*s\"",
-		    (int)(size / 2), carried);
-	else if (carried[0] == '\0' || strncmp(carried, "CN=", 3) == 0 ||
-	    carried[0] == '*')
+		    " write its subject in server_dn");
+		return;
+	}
+	(void)snprintf(first, sizeof(first), "%.*s", (int)strcspn(carried, ","),
+	    carried);
+	if (name_would_do(j, first, false))
+		(void)snprintf(hint, size,
+		    "if that is the server you mean,"
+		    " set server_name = \"%s\"",
+		    first);
+	else if (cn_would_do(j))
+		(void)snprintf(hint, size,
+		    "a CN does not count here; have the"
+		    " certificate issued with a subjectAltName");
+	else
 		(void)snprintf(hint, size,
 		    "set server_name to a name that the"
 		    " certificate bears, or have it issued with this one");
-	else
-		(void)snprintf(hint, size,
-		    "if that is the server you mean,"
-		    " set server_name = \"%.*s\"",
-		    (int)len, carried);
 }
+
+_Static_assert(sizeof("server certificate is for , not ") + CARRIED_TEXT +
+	    WANTED_TEXT <=
+	VERDICT_TEXT_MAX,
+    "both lists of names are in the sentence whole");
+_Static_assert(CARRIED_TEXT <= sizeof(((struct cert_verdict *)NULL)->name),
+    "the name that matched fits");
 
 static bool
 judge_refuse_name(struct judge *j, const char *carried)
 {
-	char wanted[NAME_SHORT], shown[NAME_SHORT];
+	char wanted[WANTED_TEXT];
 
 	target_text(j->target, wanted, sizeof(wanted));
-	(void)cert_text_escape(wanted, strlen(wanted), shown, sizeof(shown));
 	(void)snprintf(j->v->text, sizeof(j->v->text),
-	    "%s certificate is for %.240s, not %s", judge_whose(j),
-	    carried[0] != '\0' ? carried : "no name at all", shown);
+	    "%s certificate is for %s, not %s", judge_whose(j),
+	    carried[0] != '\0' ? carried : "no name at all", wanted);
 	name_hint(j, carried);
 	return judge_refuse(j, REASON_NAME_MISMATCH,
 	    X509_V_ERR_HOSTNAME_MISMATCH, 0);
@@ -616,16 +665,17 @@ judge_refuse_name(struct judge *j, const char *carried)
 static bool
 judge_name(struct judge *j)
 {
-	const struct trust *t = j->trust;
-	bool strict = t->profile == X509_PROFILE_WEBPKI;
-	const struct name_rules rules = { t->allow_cn && !strict, strict };
-	char matched[sizeof(j->v->name)];
+	const struct name_rules rules = judge_rules(j);
+	char matched[CARRIED_TEXT];
 	enum name_source source;
 
 	source = trust_name_find(j->leaf, j->target, &rules, matched,
 	    sizeof(matched));
-	if (source == NAME_FROM_NOTHING ||
-	    (source == NAME_FROM_CN_ADDRESS && address_is_constrained(j)))
+	if (source == NAME_FROM_CN_ADDRESS && address_is_constrained(j)) {
+		cert_names_text(j->leaf, matched, sizeof(matched));
+		source = NAME_FROM_NOTHING;
+	}
+	if (source == NAME_FROM_NOTHING)
 		return judge_refuse_name(j, matched);
 	memcpy(j->v->name, matched, sizeof(matched));
 	if (source == NAME_FROM_CN || source == NAME_FROM_CN_ADDRESS)

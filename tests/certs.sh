@@ -18,6 +18,7 @@
 #   inter       by ca
 #   inter2      by ca, revoked by it
 #   nc          by ca, may issue for allowed.test and 10.0.0.0/8 only
+#   ncip        by ca, may issue for 127.0.0.0/8 only, says nothing of names
 #   short       by ca, pathlen 0; deep is a CA by it, all the same
 #   plain       a root without keyUsage
 #   old         a root that has expired
@@ -49,7 +50,8 @@
 #   eku         for clients only                  weak      RSA 1024
 #   sha1        signed with SHA-1                 curve     secp256k1: no webpki
 #   nc-san      by nc, SAN db.test                nc-cn     by nc, CN=db.test
-#   nc-ip-cn    by nc, CN=127.0.0.1               notca     issued by good
+#   nc-ip-cn    by nc, CN=127.0.0.1               ncip-cn   by ncip, the same
+#   notca       issued by good
 #   critical    an unknown critical extension     deep-leaf by deep: pathlen
 #   inter2-leaf by inter2
 #
@@ -222,6 +224,8 @@ make_cas() {
 	middle ca nc basicConstraints=critical,CA:TRUE \
 		"nameConstraints=critical,permitted;DNS:allowed.test,$(
 		)permitted;IP:10.0.0.0/255.0.0.0"
+	middle ca ncip basicConstraints=critical,CA:TRUE \
+		"nameConstraints=critical,permitted;IP:127.0.0.0/255.0.0.0"
 	middle ca short basicConstraints=critical,CA:TRUE,pathlen:0
 	middle short deep basicConstraints=critical,CA:TRUE
 }
@@ -285,6 +289,7 @@ der_wrap() { # TAG
 	else
 		hex=${1}82$length$hex
 	fi
+	# shellcheck disable=SC2001 # each pair of digits, which only sed can do
 	printf %b "$(sed 's/../\\x&/g' <<<"$hex")"
 }
 
@@ -320,6 +325,7 @@ make_wrong() {
 	leaf nc nc-san /CN=nc-san $san
 	leaf nc nc-cn /CN=db.test
 	leaf nc nc-ip-cn /CN=127.0.0.1
+	leaf ncip ncip-cn /CN=127.0.0.1
 	ca_database good
 	leaf good notca /CN=notca $san
 	leaf ca critical /CN=critical $san 1.2.3.4=critical,DER:0500

@@ -127,6 +127,8 @@ static const struct row matrix[] = {
 	    { STRANGE, STRANGE } },
 	{ "nc-ip-cn.chain.pem", "127.0.0.1", "ca.crt", "", { STRANGE, STRANGE },
 	    { STRANGE, STRANGE } },
+	{ "ncip-cn.chain.pem", "127.0.0.1", "ca.crt", "", { GOOD, NAME },
+	    { NAME, NAME } },
 	{ "nc-san", "db.test", "nc.crt", "", { STRANGE, STRANGE },
 	    { STRANGE, STRANGE } },
 	{ "nc-san", "db.test", "nc.crt ca.crt", "", { STRANGE, STRANGE },
@@ -467,6 +469,31 @@ wrong_name_lists_the_right_ones(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(v.text, "no name at all"));
 	CU_ASSERT_FALSE(judge_simply("nul", "ca.crt", "db.test", &v));
 	CU_ASSERT_PTR_NOT_NULL(strstr(v.text, "db.test\\x00.evil.test"));
+	CU_ASSERT_PTR_NULL(strstr(v.hint, "server_name = "));
+	/* It would still not match. */
+	CU_ASSERT_FALSE(judge_simply("dot", "ca.crt", "db.test", &v));
+	CU_ASSERT_PTR_NULL(strstr(v.hint, "server_name = "));
+	CU_ASSERT_FALSE(judge_simply("wildcard", "ca.crt", "a.b.test", &v));
+	CU_ASSERT_PTR_NULL(strstr(v.hint, "server_name = "));
+}
+
+static void
+long_names_leave_whole_sentences(void)
+{
+	char a[300], *names[] = { a, a, a };
+	struct target target = { .names = names, .nnames = 3 };
+	struct trust t = trust_of("ca.crt", "");
+	struct cert_verdict v;
+
+	memset(a, '\n', sizeof(a) - 1);
+	a[sizeof(a) - 1] = '\0';
+	CU_ASSERT_FALSE(judge(&t, "many", &target, 0, &v));
+	CU_ASSERT_TRUE(is_sound(&v));
+	CU_ASSERT_STRING_EQUAL(v.text + strlen(v.text) - 4, "\\x0a");
+	t = trust_of("ca.crt", "");
+	target.server_dn = a;
+	CU_ASSERT_FALSE(judge(&t, "dn", &target, 0, &v));
+	CU_ASSERT_TRUE(is_sound(&v));
 }
 
 static void
@@ -496,6 +523,7 @@ no_cn_means_none(void)
 	t.allow_cn = false;
 	CU_ASSERT_FALSE(judge(&t, "cn", &target, 0, &v));
 	CU_ASSERT_EQUAL(v.reason, REASON_NAME_MISMATCH);
+	CU_ASSERT_PTR_NOT_NULL(strstr(v.hint, "CN does not count"));
 }
 
 static void
@@ -530,6 +558,10 @@ time_is_the_one_asked_about(void)
 	CU_ASSERT_EQUAL(v.reason, REASON_EXPIRED);
 	t = trust_of("ca.crt", "");
 	CU_ASSERT_TRUE(judge(&t, "expired", &target, 1590000000, &v));
+	/* Of an anchor only; what a server shows must be in date. */
+	t = trust_of("selfsigned.crt", "");
+	CU_ASSERT_FALSE(judge(&t, "selfsigned", &target, AFTER_ALL, &v));
+	CU_ASSERT_EQUAL(v.reason, REASON_EXPIRED);
 }
 
 static void
@@ -695,6 +727,8 @@ static CU_TestInfo tests[] = {
 	{ "missing_ca_is_named", missing_ca_is_named },
 	{ "expiry_is_dated", expiry_is_dated },
 	{ "wrong_name_lists_the_right_ones", wrong_name_lists_the_right_ones },
+	{ "long_names_leave_whole_sentences",
+	    long_names_leave_whole_sentences },
 	{ "legacy_is_a_warning", legacy_is_a_warning },
 	{ "no_cn_means_none", no_cn_means_none },
 	{ "expired_crl_may_warn_and_still_revokes",
