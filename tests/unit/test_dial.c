@@ -66,7 +66,7 @@ world_init(struct world *w)
 	struct err err;
 
 	memset(w, 0, sizeof(*w));
-	(void)strcpy(w->dir, "/tmp/test_dial.XXXXXX");
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/test_dial.XXXXXX");
 	if (mkdtemp(w->dir) == NULL)
 		abort();
 	(void)snprintf(w->log, sizeof(w->log), "%s/log", w->dir);
@@ -170,7 +170,7 @@ add_unix_server(struct world *w, const char *path)
 
 	if (asprintf(&s->text, "unix:%s", path) == -1)
 		abort();
-	(void)strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	memcpy(&s->fixed.sa, &sun, sizeof(sun));
 	s->fixed.len = sizeof(sun);
 }
@@ -792,10 +792,8 @@ source_address_is_kept(void)
 	add_server(&w, "127.0.0.1", port);
 	check(&w, NULL, REASON_NONE, format("127.0.0.1:%u", port));
 	accepted = accept(fd, (struct sockaddr *)&peer.sa, &peer.len);
-	CU_ASSERT_STRING_EQUAL(
-	    strtok((char *)(uintptr_t)address_format(&peer, text, sizeof(text)),
-		":"),
-	    "127.0.0.5");
+	(void)address_format(&peer, text, sizeof(text));
+	CU_ASSERT_EQUAL(strncmp(text, "127.0.0.5:", 10), 0);
 	(void)close(accepted);
 	(void)close(fd);
 	add_server(&w, "db.test", 1);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,7 +223,7 @@ press(struct world *w, unsigned process, const char *who)
 	atomic_init(&most, 0);
 	for (i = 0; i < THREADS; i++) {
 		jobs[i] = (struct job){ l, w, &inside, &most, 0, "" };
-		(void)strcpy(jobs[i].who, who);
+		(void)snprintf(jobs[i].who, sizeof(jobs[i].who), "%s", who);
 		if (pthread_create(&threads[i], NULL, come_and_go, &jobs[i]) !=
 		    0)
 			abort();

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ world_init(struct world *w)
 	struct err err;
 
 	memset(w, 0, sizeof(*w));
-	(void)strcpy(w->dir, "/tmp/test_resolve.XXXXXX");
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/test_resolve.XXXXXX");
 	if (mkdtemp(w->dir) == NULL)
 		abort();
 	(void)snprintf(w->hosts, sizeof(w->hosts), "%s/hosts", w->dir);
@@ -175,16 +176,15 @@ check(struct world *w, const char *host, const char *wanted)
 {
 	struct asker k = { 0 };
 	char got[1024] = "";
-	size_t i;
+	size_t i, len = 0;
 
 	ask(w, &k, host);
 	await(w, &k.called, 1);
-	for (i = 0; i < k.answer->n; i++) {
-		(void)strcat(got, i > 0 ? " " : "");
-		(void)strcat(got, nth(k.answer, i));
-	}
+	for (i = 0; i < k.answer->n && len < sizeof(got); i++)
+		len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%s",
+		    i > 0 ? " " : "", nth(k.answer, i));
 	if (k.answer->n == 0)
-		(void)strcpy(got, k.answer->why);
+		(void)snprintf(got, sizeof(got), "%s", k.answer->why);
 	CU_ASSERT_STRING_EQUAL(got, wanted);
 	if (strcmp(got, wanted) != 0)
 		fprintf(stderr, "%s: %s, not %s\n", host, got, wanted);
