@@ -74,6 +74,8 @@ static const struct tls_row tls_objections[] = {
 	{ SSL_R_NO_APPLICATION_PROTOCOL, TLS_CAUSE_OTHER,
 	    "offers only other protocols by ALPN",
 	    { "is this the port that the client means?", NULL } },
+	{ SSL_R_BAD_EXTENSION, TLS_CAUSE_OTHER,
+	    "sent a TLS extension that is wrong or was not offered", { NULL } },
 	{ SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, TLS_CAUSE_OTHER,
 	    "sent a record that was damaged or forged on its way", { NULL } },
 	{ SSL_R_BAD_RECORD_TYPE, TLS_CAUSE_OTHER,
@@ -338,11 +340,23 @@ tls_fail_verdict(struct tls *t)
 	    v->hint[0] == '\0' ? NULL : v->hint);
 }
 
-/* The first of the queue is the cause; what follows it are its callers. */
+/* The cause is the first that libssl has to say: what comes before is from
+ * depths that know less of it, what comes after from its callers. */
+static unsigned long
+tls_first_error(void)
+{
+	unsigned long first = ERR_peek_error(), e;
+
+	while ((e = ERR_get_error()) != 0)
+		if (ERR_GET_LIB(e) == ERR_LIB_SSL)
+			return e;
+	return first;
+}
+
 enum tls_result
 tls_fail_openssl(struct tls *t)
 {
-	unsigned long e = ERR_peek_error();
+	unsigned long e = tls_first_error();
 	int code = ERR_GET_REASON(e);
 
 	if (t->leaf_changed)

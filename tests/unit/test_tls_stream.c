@@ -1,0 +1,653 @@
+/*
+ * What becomes of bytes once a handshake is done, and of handshakes that are
+ * none.
+ */
+#include "proxy/tls.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/Basic.h>
+#include <openssl/err.h>
+
+#include "tls_world.h"
+
+#define BULK  (10 * 1024 * 1024)
+#define CHUNK (256 * 1024)
+
+/*
+ * What is no TLS, and what was damaged
+ */
+
+static void
+garbage_is_called_what_it_is(void)
+{
+	static const char http[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+	static const char startup[] = "\0\0\0\x21\0\3\0\0user\0someone\0\0";
+	struct endpoint *e = world_full();
+	struct wire w;
+
+	wire_open(&w, e, LEG_SERVER, NULL, world_peer(true, world.good[0]));
+	wire_inject(&w, http, sizeof(http) - 1);
+	wire_shake(&w);
+	expect_failure(&w, REASON_HANDSHAKE, "something that is not TLS",
+	    "port");
+	wire_close(&w);
+
+	world_client_leg(e, world.good[0], CLIENT_VERIFY_NONE, NULL);
+	wire_open(&w, e, LEG_CLIENT, NULL, world_peer(false, NULL));
+	wire_inject(&w, startup, sizeof(startup));
+	wire_shake(&w);
+	expect_failure(&w, REASON_CLIENT_TLS, "something that is not TLS",
+	    NULL);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+half_a_handshake_waits(void)
+{
+	struct endpoint *e = world_full();
+	struct wire w;
+	uint8_t byte;
+
+	wire_open(&w, e, LEG_SERVER, NULL, world_peer(true, world.good[0]));
+	wire_shake(&w);
+	wire_close(&w);
+
+	wire_open(&w, e, LEG_SERVER, NULL, world_peer(true, world.good[0]));
+	byte = 22;
+	wire_inject(&w, &byte, 1);
+	w.peer_result = 1; /* it says nothing more */
+	wire_shake(&w);
+	CU_ASSERT_EQUAL(w.result, TLS_MORE);
+	CU_ASSERT_EQUAL(w.in_len, 0);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+close_notify_within_a_handshake_fails(void)
+{
+	static const uint8_t alert[] = { 21, 3, 3, 0, 2, 1, 0 };
+	struct endpoint *e = world_full();
+	struct wire w;
+
+	wire_open(&w, e, LEG_SERVER, NULL, world_peer(true, world.good[0]));
+	wire_inject(&w, alert, sizeof(alert));
+	wire_shake(&w);
+	expect_failure(&w, REASON_HANDSHAKE, "the server", NULL);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+damaged_record_ends_the_relay(void)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct endpoint *e = world_full();
+	uint8_t record[256], got[64];
+	size_t len, i;
+	struct wire w;
+	int n;
+
+	for (i = 0; i < 2; i++) {
+		wire_open_good_version(&w, e, versions[i]);
+		(void)wire_read(&w, got, sizeof(got), &len);
+		wire_peer_write(&w, "good", 4);
+		wire_peer_write(&w, "evil", 4);
+		n = BIO_read(w.from_peer, record, sizeof(record));
+		CU_ASSERT_FATAL(n > 10);
+		record[n - 1] ^= 1;
+		wire_inject(&w, record, (size_t)n);
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_FAILED);
+		/* what came before it has arrived, and it has not */
+		CU_ASSERT(len == 4 && memcmp(got, "good", 4) == 0);
+		expect_failure(&w, REASON_TLS_ERROR, "damaged or forged", NULL);
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
+/* Plaintext after the handshake, as an injector would add it. */
+static void
+plaintext_within_the_stream_is_refused(void)
+{
+	struct endpoint *e = world_full();
+	struct wire w;
+	uint8_t got[64];
+	size_t len;
+
+	wire_open_good(&w, e);
+	wire_inject(&w, "\x17\x03\x03\0\x05hello", 10);
+	CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len), TLS_FAILED);
+	CU_ASSERT_EQUAL(len, 0);
+	expect_failure(&w, REASON_TLS_ERROR, "the server", NULL);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/*
+ * Bytes
+ */
+
+static uint8_t *
+pattern(size_t len)
+{
+	uint8_t *bytes = malloc(len);
+	size_t i;
+
+	assert(bytes != NULL);
+	for (i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+	return bytes;
+}
+
+static void
+bulk_to_peer(struct wire *w, const uint8_t *bytes, size_t total, size_t chunk)
+{
+	uint8_t *got = malloc(total);
+	size_t at, n, len, have = 0;
+
+	assert(got != NULL);
+	for (at = 0; at < total; at += n) {
+		n = total - at < chunk ? total - at : chunk;
+		CU_ASSERT_EQUAL_FATAL(wire_write(w, bytes + at, n), TLS_DONE);
+		(void)wire_peer_read(w, got + have, total - have, &len);
+		have += len;
+	}
+	CU_ASSERT_EQUAL(have, total);
+	CU_ASSERT_EQUAL(memcmp(got, bytes, have), 0);
+	free(got);
+}
+
+static void
+bulk_from_peer(struct wire *w, const uint8_t *bytes, size_t total, size_t chunk)
+{
+	uint8_t *got = malloc(total + 1);
+	size_t at, n, len, have = 0;
+
+	assert(got != NULL);
+	for (at = 0; at < total; at += n) {
+		n = total - at < chunk ? total - at : chunk;
+		wire_peer_write(w, bytes + at, n);
+		CU_ASSERT_EQUAL_FATAL(
+		    wire_read(w, got + have, total + 1 - have, &len), TLS_MORE);
+		have += len;
+	}
+	CU_ASSERT_EQUAL(have, total);
+	CU_ASSERT_EQUAL(memcmp(got, bytes, have), 0);
+	free(got);
+}
+
+static void
+bulk_both_ways_in_any_slices(void)
+{
+	static const struct {
+		size_t total, chunk, slice;
+	} cases[] = {
+		{ BULK, CHUNK, SIZE_MAX },
+		{ BULK, CHUNK, 100003 },
+		{ BULK / 10, 8192, 1000 },
+		{ BULK / 20, 500, 7 },
+		{ BULK / 50, 16385, 1 },
+	};
+	struct endpoint *e = world_full();
+	uint8_t *bytes = pattern(BULK);
+	struct wire w;
+	size_t i;
+	int version;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (version = TLS1_2_VERSION; version <= TLS1_3_VERSION;
+		     version++) {
+			wire_open_good_version(&w, e, version);
+			w.slice = cases[i].slice;
+			bulk_to_peer(&w, bytes, cases[i].total, cases[i].chunk);
+			bulk_from_peer(&w, bytes, cases[i].total,
+			    cases[i].chunk);
+			wire_close(&w);
+		}
+	free(bytes);
+	world_endpoint_free(e);
+}
+
+/* With a buffer that is smaller than a record, and any other. */
+static void
+small_buffers_lose_nothing(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t *bytes = pattern(50000), *got = malloc(60000);
+	size_t caps[] = { 1, 100, 16384, 20000, 60000 };
+	size_t i, n, have, cap;
+	enum tls_result result;
+	struct wire w;
+
+	assert(got != NULL);
+	for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+		wire_open_good(&w, e);
+		wire_peer_write(&w, bytes, 50000);
+		have = 0;
+		do {
+			cap = caps[i] < 60000 - have ? caps[i] : 60000 - have;
+			result = wire_read(&w, got + have, cap, &n);
+			have += n;
+			CU_ASSERT_EQUAL(n == cap, result == TLS_DONE);
+		} while (result == TLS_DONE);
+		CU_ASSERT_EQUAL(result, TLS_MORE);
+		CU_ASSERT_EQUAL(have, 50000);
+		CU_ASSERT_EQUAL(memcmp(got, bytes, 50000), 0);
+		wire_close(&w);
+	}
+	free(got);
+	free(bytes);
+	world_endpoint_free(e);
+}
+
+static void
+records_are_full(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t *bytes = pattern(CHUNK + 5), header[5];
+	uint8_t *rest = malloc(TLS_RECORD_MAX + TLS_RECORD_OVERHEAD);
+	size_t n = 0, len = 0;
+	struct wire w;
+
+	assert(rest != NULL);
+	wire_open_good(&w, e);
+	while (BIO_read(w.to_peer, header, 1) > 0)
+		continue;
+	CU_ASSERT_EQUAL(wire_write(&w, bytes, CHUNK + 5), TLS_DONE);
+	CU_ASSERT(BIO_pending(w.to_peer) <= (int)TLS_SEALED_MAX(CHUNK + 5));
+	while (BIO_read(w.to_peer, header, 5) == 5) {
+		len = (size_t)header[3] << 8 | header[4];
+		CU_ASSERT(len <= TLS_RECORD_MAX + TLS_RECORD_OVERHEAD);
+		CU_ASSERT_EQUAL_FATAL(BIO_read(w.to_peer, rest, (int)len),
+		    (int)len);
+		if (++n <= CHUNK / TLS_RECORD_MAX)
+			CU_ASSERT(len > TLS_RECORD_MAX);
+	}
+	CU_ASSERT_EQUAL(n, CHUNK / TLS_RECORD_MAX + 1);
+	CU_ASSERT(len < 100);
+	free(rest);
+	free(bytes);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/*
+ * The end
+ */
+
+static void
+close_notify_ends_one_direction(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+	int version;
+
+	for (version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		wire_open_good_version(&w, e, version);
+		wire_peer_write(&w, "bye", 3);
+		CU_ASSERT_EQUAL(SSL_shutdown(w.peer), 0);
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_ENDED);
+		CU_ASSERT(len == 3 && memcmp(got, "bye", 3) == 0);
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_ENDED);
+
+		/* ours goes on until we end it, once */
+		CU_ASSERT_EQUAL(wire_write(&w, "more", 4), TLS_DONE);
+		wire_shutdown(&w);
+		wire_shutdown(&w);
+		CU_ASSERT_EQUAL(wire_peer_read(&w, got, sizeof(got), &len),
+		    SSL_ERROR_ZERO_RETURN);
+		CU_ASSERT(len == 4 && memcmp(got, "more", 4) == 0);
+		CU_ASSERT_EQUAL(BIO_pending(w.to_peer), 0);
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
+static void
+reading_goes_on_after_our_end(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+
+	wire_open_good(&w, e);
+	wire_shutdown(&w);
+	CU_ASSERT_EQUAL(wire_peer_read(&w, got, sizeof(got), &len),
+	    SSL_ERROR_ZERO_RETURN);
+	wire_peer_write(&w, "late", 4);
+	CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len), TLS_MORE);
+	CU_ASSERT(len == 4 && memcmp(got, "late", 4) == 0);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+truncation_never_looks_like_an_end(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t record[256], got[64];
+	struct wire w;
+	size_t len;
+	int n, cut;
+
+	for (cut = 0; cut < 20; cut++) {
+		wire_open_good(&w, e);
+		(void)wire_read(&w, got, sizeof(got), &len);
+		wire_peer_write(&w, "data", 4);
+		(void)SSL_shutdown(w.peer);
+		n = BIO_read(w.from_peer, record, sizeof(record));
+		CU_ASSERT_FATAL(n > cut + 1);
+		wire_inject(&w, record, (size_t)(n - cut - 1));
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_MORE);
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
+/*
+ * Keys
+ */
+
+static void
+key_update_by_the_peer(void)
+{
+	struct endpoint *e = world_full();
+	struct wire w;
+	int i;
+
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	for (i = 0; i < 5; i++) {
+		CU_ASSERT_EQUAL(
+		    SSL_key_update(w.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+		expect_exchange(&w);
+		expect_exchange(&w);
+		/* it asked, and has been answered */
+		CU_ASSERT_EQUAL(SSL_get_key_update_type(w.peer),
+		    SSL_KEY_UPDATE_NONE);
+	}
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+count_updates(int sent, int version, int type, const void *bytes, size_t len,
+    SSL *ssl, void *arg)
+{
+	unsigned *n = arg;
+
+	(void)version;
+	(void)ssl;
+	if (sent == 0 && type == SSL3_RT_HANDSHAKE && len > 0 &&
+	    *(const uint8_t *)bytes == SSL3_MT_KEY_UPDATE)
+		(*n)++;
+}
+
+static void
+key_is_changed_in_time(void)
+{
+	struct endpoint *e = world_full();
+	unsigned updates = 0;
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+	int i;
+
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	tls_context_rekey(w.context, 10);
+	SSL_set_msg_callback(w.peer, count_updates);
+	SSL_set_msg_callback_arg(w.peer, &updates);
+	for (i = 0; i < 100; i++) {
+		CU_ASSERT_EQUAL(wire_write(&w, "x", 1), TLS_DONE);
+		(void)wire_peer_read(&w, got, sizeof(got), &len);
+		CU_ASSERT_EQUAL(len, 1);
+	}
+	CU_ASSERT_EQUAL(updates, 10);
+	expect_exchange(&w);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* Answers that io->out has no room for wait, in order. */
+static void
+answers_wait_for_room(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+	int i, n = 0;
+
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	for (i = 0; i < 50; i++) {
+		(void)SSL_key_update(w.peer, SSL_KEY_UPDATE_REQUESTED);
+		wire_peer_write(&w, "x", 1);
+	}
+	w.room = 10;
+	CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len), TLS_MORE);
+	CU_ASSERT_EQUAL(len, 50);
+	while (BIO_pending(w.to_peer) % 10 == 0 && n++ < 1000)
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_MORE);
+	CU_ASSERT(n > 50 && n < 1000);
+	w.room = 4096;
+	expect_exchange(&w);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+flood_of_requests_is_bounded(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t *got = malloc(CHUNK);
+	enum tls_result result = TLS_MORE;
+	struct wire w;
+	size_t len;
+	int i;
+
+	assert(got != NULL);
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	w.room = 1;
+	for (i = 0; i < 100000 && result == TLS_MORE; i++) {
+		(void)SSL_key_update(w.peer, SSL_KEY_UPDATE_REQUESTED);
+		wire_peer_write(&w, "x", 1);
+		if (i % 1000 == 0)
+			result = wire_read(&w, got, CHUNK, &len);
+	}
+	CU_ASSERT_EQUAL(result, TLS_FAILED);
+	expect_failure(&w, REASON_TLS_ERROR, "the server", NULL);
+	free(got);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/*
+ * Renegotiation
+ */
+
+static void
+renegotiation_is_refused_to_servers(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	(void)wire_read(&w, got, sizeof(got), &len);
+	CU_ASSERT_NOT_EQUAL(w.result, TLS_FAILED);
+	CU_ASSERT_EQUAL(wire_peer_read(&w, got, sizeof(got), &len),
+	    SSL_ERROR_SSL);
+	CU_ASSERT_STRING_EQUAL(ERR_reason_error_string(ERR_peek_error()),
+	    "no renegotiation");
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+renegotiation_is_refused_to_clients(void)
+{
+	struct endpoint *e = world_full();
+	SSL_CTX *peer = world_peer(false, NULL);
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+
+	e->ops = &neg_redshift; /* its server may, its client may not */
+	world_peer_versions(peer, TLS1_2_VERSION, TLS1_2_VERSION);
+	world_client_leg(e, world.good[0], CLIENT_VERIFY_NONE, NULL);
+	wire_open(&w, e, LEG_CLIENT, NULL, peer);
+	wire_shake(&w);
+	CU_ASSERT_EQUAL(w.result, TLS_DONE);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	(void)wire_read(&w, got, sizeof(got), &len);
+	CU_ASSERT_NOT_EQUAL(w.result, TLS_FAILED);
+	CU_ASSERT_EQUAL(wire_peer_read(&w, got, sizeof(got), &len),
+	    SSL_ERROR_SSL);
+	CU_ASSERT_STRING_EQUAL(ERR_reason_error_string(ERR_peek_error()),
+	    "no renegotiation");
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* Each side reads until neither has anything to say. */
+static void
+talk(struct wire *w, uint8_t *ours, size_t *ours_len, uint8_t *theirs,
+    size_t *theirs_len, size_t cap)
+{
+	size_t n;
+	int i;
+
+	*ours_len = *theirs_len = 0;
+	for (i = 0; i < 10 && w->result != TLS_FAILED; i++) {
+		(void)wire_read(w, ours + *ours_len, cap - *ours_len, &n);
+		*ours_len += n;
+		(void)wire_peer_read(w, theirs + *theirs_len, cap - *theirs_len,
+		    &n);
+		*theirs_len += n;
+	}
+}
+
+static void
+redshift_may_renegotiate(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t *bytes = pattern(CHUNK), *got = malloc(2 * CHUNK), ours[64];
+	size_t len, ours_len;
+	struct wire w;
+
+	assert(got != NULL);
+	e->ops = &neg_redshift;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	(void)SSL_set_options(w.peer,
+	    SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	(void)wire_read(&w, ours, sizeof(ours), &ours_len);
+	/* while it goes on, what is written waits inside; so does the end */
+	CU_ASSERT_EQUAL(wire_write(&w, bytes, CHUNK), TLS_DONE);
+	CU_ASSERT_EQUAL(wire_write(&w, bytes, 10), TLS_DONE);
+	wire_shutdown(&w);
+	talk(&w, ours, &ours_len, got, &len, 2 * CHUNK);
+	CU_ASSERT_EQUAL(len, CHUNK + 10);
+	CU_ASSERT_EQUAL(memcmp(got, bytes, CHUNK), 0);
+	CU_ASSERT_EQUAL(memcmp(got + CHUNK, bytes, 10), 0);
+	CU_ASSERT_EQUAL(SSL_get_shutdown(w.peer), SSL_RECEIVED_SHUTDOWN);
+	CU_ASSERT_EQUAL(SSL_renegotiate_pending(w.peer), 0);
+	free(got);
+	free(bytes);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+renegotiation_with_another_leaf_fails(void)
+{
+	/* of the same CA, with the same name: still not the same */
+	struct keypair *other =
+	    world_issue(&(struct wish){ .san = WORLD_SAN, .issuer = world.ca });
+	struct endpoint *e = world_full();
+	uint8_t got[64], ours[64];
+	size_t len, ours_len;
+	struct wire w;
+
+	e->ops = &neg_redshift;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	(void)SSL_set_options(w.peer,
+	    SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	CU_ASSERT_EQUAL(
+	    SSL_use_cert_and_key(w.peer, other->leaf, other->key, NULL, 1), 1);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	talk(&w, ours, &ours_len, got, &len, sizeof(got));
+	expect_failure(&w, REASON_TLS_ERROR, "another certificate", NULL);
+	keypair_release(other);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+too_much_during_a_renegotiation_fails(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t *bytes = pattern(CHUNK), got[64];
+	struct wire w;
+	size_t len;
+
+	e->ops = &neg_redshift;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	(void)SSL_renegotiate(w.peer);
+	(void)SSL_do_handshake(w.peer);
+	(void)wire_read(&w, got, sizeof(got), &len);
+	CU_ASSERT_EQUAL(wire_write(&w, bytes, CHUNK), TLS_DONE);
+	CU_ASSERT_EQUAL(wire_write(&w, bytes, CHUNK), TLS_FAILED);
+	expect_failure(&w, REASON_TLS_ERROR, "too long to renegotiate", NULL);
+	free(bytes);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static CU_TestInfo tests[] = {
+	TEST(garbage_is_called_what_it_is),
+	TEST(half_a_handshake_waits),
+	TEST(close_notify_within_a_handshake_fails),
+	TEST(damaged_record_ends_the_relay),
+	TEST(plaintext_within_the_stream_is_refused),
+	TEST(bulk_both_ways_in_any_slices),
+	TEST(small_buffers_lose_nothing),
+	TEST(records_are_full),
+	TEST(close_notify_ends_one_direction),
+	TEST(reading_goes_on_after_our_end),
+	TEST(truncation_never_looks_like_an_end),
+	TEST(key_update_by_the_peer),
+	TEST(key_is_changed_in_time),
+	TEST(answers_wait_for_room),
+	TEST(flood_of_requests_is_bounded),
+	TEST(renegotiation_is_refused_to_servers),
+	TEST(renegotiation_is_refused_to_clients),
+	TEST(redshift_may_renegotiate),
+	TEST(renegotiation_with_another_leaf_fails),
+	TEST(too_much_during_a_renegotiation_fails),
+	CU_TEST_INFO_NULL,
+};
+
+int
+main(void)
+{
+	return world_main("tls_stream", tests);
+}
