@@ -96,8 +96,14 @@ void config_release(const struct config *c); /* accepts NULL */
 const struct endpoint *config_endpoint(const struct config *c,
     const char *name);
 
-/* Every option there is, as "path, type, default, help" (for documentation
- * and for the test that compares it with conf/examples/dbtls.conf). */
+/* Every number, word and switch of an endpoint that is not at its default, by
+ * its path and as it would be written: "timeouts.idle", "600". */
+void endpoint_each_changed(const struct endpoint *e,
+    void (*tell)(const char *name, const char *value, void *arg), void *arg);
+
+/* Every setting there is, as path, type, default and help with tabs between
+ * (for the documentation, and for the test that compares it with
+ * conf/examples/dbtls.conf). */
 void config_print_options(FILE *to);
 
 #endif /* CONF_CONFIG_H */
