@@ -39,16 +39,16 @@ struct run {
 	struct event *idle;  /* polls, once draining */
 	struct event *limit; /* of a stop */
 	unsigned stops;      /* signals that asked for it */
-	time_t started;
+	double started;      /* seconds_now() */
 };
 
-static time_t
-monotonic(void)
+static double
+seconds_now(void)
 {
 	struct timespec now = { 0 };
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /*
@@ -138,7 +138,7 @@ log_stop(const struct run *r)
 
 	if (!log_open(&l, LEVEL_INFO, "stop"))
 		return;
-	log_seconds(&l, "seconds", (double)(monotonic() - r->started));
+	log_seconds(&l, "seconds", seconds_now() - r->started);
 	log_uint(&l, "sessions", atomic_load(&r->proxy->sessions));
 	log_close(&l);
 }
@@ -310,7 +310,7 @@ run_loop(struct run *r, struct err *err)
 {
 	if (proxy_start(r->proxy, err) == -1)
 		return fail(err, EXIT_INTERNAL);
-	r->started = monotonic();
+	r->started = seconds_now();
 	log_start(r);
 	on_daily(-1, 0, r);
 	if (event_base_dispatch(r->base) == -1) {
