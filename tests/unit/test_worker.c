@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,6 +37,7 @@ struct session {
 static atomic_uint strangers; /* calls on a thread that is not the worker's */
 static atomic_uint drained;
 static atomic_uint turned_away;
+static atomic_uint made;
 
 void
 session_new(struct worker *w, const struct endpoint *e, int fd,
@@ -59,6 +59,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 	    !pthread_equal(TAILQ_FIRST(&w->sessions)->thread, s->thread))
 		(void)atomic_fetch_add(&strangers, 1);
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
+	(void)atomic_fetch_add(&made, 1);
 	if (admitted == REASON_NONE)
 		return;
 	(void)atomic_fetch_add(&turned_away, 1);
@@ -114,8 +115,12 @@ session_end_all(struct worker *w, enum reason reason, const char *text)
  * The world.
  */
 
+static char folder[] = "/tmp/test_worker.XXXXXX";
+static char tcp[] = "127.0.0.1:0";
+static char unix_socket[64];
+
 static const struct config *
-config_of(const char *accept, uint16_t port)
+config_of(const char *accept, const char *listen)
 {
 	struct problems problems = { 0 };
 	const struct config *c;
@@ -123,9 +128,9 @@ config_of(const char *accept, uint16_t port)
 
 	(void)snprintf(text, sizeof(text),
 	    "threads = %d; endpoints = ( { name = \"a\"; engine = \"postgres\""
-	    "; listen = \"127.0.0.1:%u\"; server = \"127.0.0.1:1\"; "
+	    "; listen = \"%s\"; server = \"127.0.0.1:1\"; "
 	    "ssl_mode = \"none\"; accept = \"%s\"; max_sessions = %d; } );",
-	    WORKERS, (unsigned)port, accept, CLIENTS);
+	    WORKERS, listen, accept, CLIENTS);
 	c = config_load_text(text, "test", &problems);
 	problems_print(&problems, stdout);
 	problems_fini(&problems);
@@ -134,9 +139,9 @@ config_of(const char *accept, uint16_t port)
 }
 
 static struct proxy *
-proxy_of(const char *accept)
+proxy_of(const char *accept, const char *listen)
 {
-	const struct config *c = config_of(accept, 0);
+	const struct config *c = config_of(accept, listen);
 	struct err err = { "" };
 	struct proxy *p = proxy_new(c, &err);
 
@@ -144,6 +149,7 @@ proxy_of(const char *accept)
 	atomic_store(&strangers, 0);
 	atomic_store(&drained, 0);
 	atomic_store(&turned_away, 0);
+	atomic_store(&made, 0);
 	if (p == NULL)
 		(void)printf("%s\n", err.text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
@@ -173,7 +179,8 @@ wait_until(const struct proxy *p, bool (*holds)(const struct proxy *p))
 static bool
 all_have_come(const struct proxy *p)
 {
-	return atomic_load(&p->sessions) == CLIENTS;
+	return atomic_load(&made) >= CLIENTS &&
+	    atomic_load(&p->sessions) == CLIENTS;
 }
 
 static bool
@@ -195,16 +202,26 @@ all_have_drained(const struct proxy *p)
 	return atomic_load(&p->undrained) == 0;
 }
 
+static int
+connect_one(const struct proxy *p)
+{
+	const struct address *a = listener_set_address(p->sets[0]);
+	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
 static void
 connect_all(const struct proxy *p, int fd[CLIENTS])
 {
-	const struct address *a = listener_set_address(p->sets[0]);
 	size_t i;
 
 	for (i = 0; i < CLIENTS; i++) {
-		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		CU_ASSERT_EQUAL_FATAL(
-		    connect(fd[i], (const struct sockaddr *)&a->sa, a->len), 0);
+		fd[i] = connect_one(p);
+		CU_ASSERT_TRUE_FATAL(fd[i] != -1);
 	}
 	CU_ASSERT_TRUE(wait_until(p, all_have_come));
 }
@@ -234,17 +251,18 @@ count_descriptors(void)
  * Promises.
  */
 
+/* One worker accepts all that come by a unix socket. */
 static void
 balance_gives_to_whom_has_least(void)
 {
-	struct proxy *p = proxy_of("balance");
+	struct proxy *p = proxy_of("balance", unix_socket);
 	int fd[CLIENTS];
 	size_t i;
 
 	connect_all(p, fd);
 	for (i = 0; i < WORKERS; i++)
-		CU_ASSERT_TRUE(
-		    atomic_load(&p->workers[i]->load) >= CLIENTS / WORKERS / 2);
+		CU_ASSERT_EQUAL(atomic_load(&p->workers[i]->load),
+		    CLIENTS / WORKERS);
 	proxy_free(p);
 	close_all(fd);
 	CU_ASSERT_EQUAL(atomic_load(&strangers), 0);
@@ -253,7 +271,7 @@ balance_gives_to_whom_has_least(void)
 static void
 reuseport_keeps_what_the_kernel_chose(void)
 {
-	struct proxy *p = proxy_of("reuseport");
+	struct proxy *p = proxy_of("reuseport", tcp);
 	unsigned sum = 0;
 	int fd[CLIENTS];
 	size_t i;
@@ -270,7 +288,7 @@ reuseport_keeps_what_the_kernel_chose(void)
 static void
 drain_lets_sessions_be_and_stop_ends_them(void)
 {
-	struct proxy *p = proxy_of("balance");
+	struct proxy *p = proxy_of("balance", tcp);
 	int fd[CLIENTS];
 
 	connect_all(p, fd);
@@ -278,6 +296,8 @@ drain_lets_sessions_be_and_stop_ends_them(void)
 	proxy_drain(p);
 	CU_ASSERT_TRUE(wait_until(p, all_have_drained));
 	CU_ASSERT_EQUAL(atomic_load(&drained), CLIENTS);
+	CU_ASSERT_EQUAL(connect_one(p), -1);
+	CU_ASSERT_EQUAL(errno, ECONNREFUSED);
 	CU_ASSERT_FALSE(proxy_idle(p));
 	CU_ASSERT_EQUAL(atomic_load(&p->sessions), CLIENTS);
 	proxy_stop(p);
@@ -289,7 +309,7 @@ drain_lets_sessions_be_and_stop_ends_them(void)
 static void
 drain_of_nothing_is_soon_idle(void)
 {
-	struct proxy *p = proxy_of("balance");
+	struct proxy *p = proxy_of("balance", tcp);
 
 	proxy_drain(p);
 	CU_ASSERT_TRUE(wait_until(p, proxy_idle));
@@ -301,14 +321,11 @@ drain_of_nothing_is_soon_idle(void)
 static void
 one_too_many_is_turned_away(void)
 {
-	struct proxy *p = proxy_of("balance");
-	const struct address *a = listener_set_address(p->sets[0]);
+	struct proxy *p = proxy_of("balance", tcp);
 	int fd[CLIENTS], more;
 
 	connect_all(p, fd);
-	more = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CU_ASSERT_EQUAL_FATAL(
-	    connect(more, (const struct sockaddr *)&a->sa, a->len), 0);
+	more = connect_one(p);
 	CU_ASSERT_TRUE(wait_until(p, one_was_turned_away));
 	CU_ASSERT_TRUE(wait_until(p, all_have_come));
 	proxy_stop(p);
@@ -321,13 +338,14 @@ one_too_many_is_turned_away(void)
 static void
 address_in_use_shows_before_the_start(void)
 {
-	struct proxy *p = proxy_of("balance");
-	struct sockaddr_in sin;
+	struct proxy *p = proxy_of("balance", tcp);
+	char where[ADDRESS_TEXT_MAX];
 	const struct config *c;
 	struct err err = { "" };
 
-	memcpy(&sin, &listener_set_address(p->sets[0])->sa, sizeof(sin));
-	c = config_of("balance", ntohs(sin.sin_port));
+	c = config_of("balance",
+	    address_format(listener_set_address(p->sets[0]), where,
+		sizeof(where)));
 	CU_ASSERT_PTR_NULL(proxy_new(c, &err));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another endpoint"));
 	config_release(c);
@@ -338,7 +356,7 @@ address_in_use_shows_before_the_start(void)
 static void
 arrival_that_nobody_takes_is_closed(void)
 {
-	const struct config *c = config_of("balance", 0);
+	const struct config *c = config_of("balance", tcp);
 	struct address client = { .len = sizeof(sa_family_t) };
 	struct err err;
 	struct proxy *p;
@@ -393,6 +411,10 @@ main(void)
 	unsigned failed;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (mkdtemp(folder) == NULL)
+		return EXIT_FAILURE;
+	(void)snprintf(unix_socket, sizeof(unix_socket), "unix:%s/socket",
+	    folder);
 	if (CU_initialize_registry() != CUE_SUCCESS ||
 	    CU_register_suites(suites) != CUE_SUCCESS)
 		return EXIT_FAILURE;
@@ -400,5 +422,6 @@ main(void)
 	(void)CU_basic_run_tests();
 	failed = CU_get_number_of_failures();
 	CU_cleanup_registry();
+	(void)rmdir(folder);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
