@@ -7,8 +7,10 @@
 #	psycopg3_query CONNINFO SQL	libpq 18
 #	jdbc_query URL SQL [TIMEOUT]
 #	node_query JSON SQL
+#	psycopg2_cancel CONNINFO
+#	psycopg3_cancel CONNINFO cancel|cancel_safe
 #
-# Each prints the row's columns between bars, or "error SQLSTATE TEXT".
+# A query prints the row's columns between bars, or "error SQLSTATE TEXT".
 # HAVE_PSYCOPG2 and so on are empty where a client is not there.
 
 HAVE_PSYCOPG2='' HAVE_PSYCOPG3='' HAVE_JDBC='' HAVE_NODE=''
@@ -60,4 +62,12 @@ node_query() {
 jdbc_query() {
 	java java -XX:TieredStopAtLevel=1 -cp \
 		"/usr/share/java/postgresql.jar:$WORK/clients" Query "$@"
+}
+psycopg2_cancel() {
+	(in_root -t 40 python-bookworm python3 \
+		"$WORK/clients/psycopg2_cancel.py" "$@")
+}
+psycopg3_cancel() {
+	(in_root -t 40 python-sid python3 \
+		"$WORK/clients/psycopg3_cancel.py" "$@")
 }

@@ -5,7 +5,7 @@
 # word with which verify-full refuses each, are in matrix.txt.
 . "$(dirname "$0")/lib.sh"
 
-readonly MODES='none require verify-ca verify-full'
+readonly MODES=(none require verify-ca verify-full)
 declare -A port=()	# of endpoints: row:MODE
 
 rows() { grep -v '^#' "$REAL/matrix.txt"; }
@@ -20,7 +20,7 @@ ca_files() { # NAME+NAME, into one file whose name is printed
 
 row_endpoints() { # ROW ASKED CA CRL
 	local mode settings name
-	for mode in $MODES; do
+	for mode in "${MODES[@]}"; do
 		settings=''
 		[ "$mode" = none ] || settings="server_name = \"$2\";"
 		if [[ $mode == verify-* ]]; then
@@ -114,7 +114,7 @@ difference is not listed;"
 row() { # ROW SHOWN ASKED CA CRL REFUSED
 	local mode wrong='' text line
 	line=$(printf '%-22s %-14s' "$1" "$3")
-	for mode in $MODES; do
+	for mode in "${MODES[@]}"; do
 		local before=$wrong
 		cell "$1" "$mode" "${@:2}"
 		if [ "$wrong" = "$before" ]; then
@@ -172,7 +172,7 @@ server=$tls_server
 dbtls_run proxy || theme_end
 
 printf '         %-22s %-14s' row asked
-printf ' | %-19s' $MODES
+printf ' | %-19s' "${MODES[@]}"
 printf '\n         %-22s %-14s' '' ''
 printf ' | %-19s' 'psql, dbtls, reason'{,,,}
 echo
