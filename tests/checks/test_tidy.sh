@@ -9,7 +9,14 @@ check=$1/contrib/check-tidy.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/src/proxy" "$tree/build/tidy"
-printf '%s\n' -std=c11 -I. -Wall >"$tree/build/tidy/flags"
+echo -Wcomma >"$tree/build/tidy/warnings"
+cat >"$tree/build/compile_commands.json" <<END
+[ {
+  "directory": "$tree/build",
+  "command": "gcc -I$tree/src -std=c11 -Wall -Wlogical-op -c $tree/src/proxy/a.c",
+  "file": "$tree/src/proxy/a.c"
+} ]
+END
 failed=0
 
 put() { # EXPRESSION
