@@ -11,14 +11,15 @@
 #include "conf/certfile.h"
 #include "conf/trust.h"
 
-#define IPV4_LEN  4
-#define IPV6_LEN  16
-#define CN_MAX    255 /* longer ones are no host names */
-#define ONE_NAME  128 /* of the names listed in a message, each */
-#define ATTR_MAX  64
-#define RDN_MAX   32
-#define VALUE_MAX 512
-#define LIST_MORE ", ..."
+#define IPV4_LEN     4
+#define IPV6_LEN     16
+#define WILDCARD_MIN 3   /* "*.x" */
+#define CN_MAX       255 /* longer ones are no host names */
+#define ONE_NAME     128 /* of the names listed in a message, each */
+#define ATTR_MAX     64
+#define RDN_MAX      32
+#define VALUE_MAX    512
+#define LIST_MORE    ", ..."
 
 /*
  * Host names and addresses
@@ -49,7 +50,7 @@ reference_make(const char *name)
 
 	r.ip_len = ip_parse(name, r.ip);
 	/* The dot that says "this name is absolute" is no part of it. */
-	if (r.ip_len == 0 && r.len > 1 && name[r.len - 1] == '.')
+	if (r.len > 1 && name[r.len - 1] == '.')
 		r.len--;
 	return r;
 }
@@ -74,8 +75,9 @@ ascii_equal(const char *a, const char *b, size_t len)
 	return true;
 }
 
-/* "*.rest" stands for exactly one label more than "rest".  `strict` is the
- * rule of public CAs besides: "rest" must have two labels or more. */
+/* "*.rest" stands for exactly one label more than "rest"; there is no '*' in
+ * what is asked for, so none in "rest" will do.  `strict` is the rule of public
+ * CAs besides: "rest" must have two labels or more. */
 static bool
 wildcard_matches(const char *pattern, size_t len, const struct reference *r,
     bool strict)
@@ -83,7 +85,7 @@ wildcard_matches(const char *pattern, size_t len, const struct reference *r,
 	const char *rest = pattern + 1, *tail;
 	size_t rest_len = len - 1, tail_len;
 
-	if (len < 3 || pattern[1] != '.' || memchr(rest, '*', rest_len) != NULL)
+	if (len < WILDCARD_MIN || pattern[1] != '.')
 		return false;
 	if (strict && memchr(rest + 1, '.', rest_len - 1) == NULL)
 		return false;

@@ -16,7 +16,7 @@
 #   ca2         another root, which nobody trusts
 #   fake        a root with the name of ca and another key
 #   inter       by ca
-#   inter2      by ca, revoked by it
+#   inter2      by ca, revoked by it              oldinter  by ca, expired
 #   nc          by ca, may issue for allowed.test and 10.0.0.0/8 only
 #   ncip        by ca, may issue for 127.0.0.0/8 only, says nothing of names
 #   short       by ca, pathlen 0; deep is a CA by it, all the same
@@ -53,7 +53,7 @@
 #   nc-ip-cn    by nc, CN=127.0.0.1               ncip-cn   by ncip, the same
 #   notca       issued by good
 #   critical    an unknown critical extension     deep-leaf by deep: pathlen
-#   inter2-leaf by inter2
+#   inter2-leaf by inter2                         oldinter-leaf  by oldinter
 #
 # Others
 #   proxy       SAN localhost, proxy.test, 127.0.0.1, ::1: for client legs
@@ -127,6 +127,9 @@ ca_database() { # CA
 		policy = any
 		preserve = yes
 		unique_subject = no
+		crl_extensions = crl
+		[crl]
+		authorityKeyIdentifier = keyid
 		[any]
 		countryName = optional
 		organizationName = optional
@@ -221,6 +224,7 @@ make_cas() {
 	root clients "/O=dbtls test/CN=clients" $usage
 	middle ca inter basicConstraints=critical,CA:TRUE
 	middle ca inter2 basicConstraints=critical,CA:TRUE
+	TO=$PAST middle ca oldinter basicConstraints=critical,CA:TRUE
 	middle ca nc basicConstraints=critical,CA:TRUE \
 		"nameConstraints=critical,permitted;DNS:allowed.test,$(
 		)permitted;IP:10.0.0.0/255.0.0.0"
@@ -331,6 +335,7 @@ make_wrong() {
 	leaf ca critical /CN=critical $san 1.2.3.4=critical,DER:0500
 	leaf deep deep-leaf /CN=deep-leaf $san
 	leaf inter2 inter2-leaf /CN=inter2-leaf $san
+	leaf oldinter oldinter-leaf /CN=oldinter-leaf $san
 	request selfsigned /CN=selfsigned
 	printf '%s\n' $san extendedKeyUsage=serverAuth >.ext
 	openssl x509 -req -in selfsigned.csr -key selfsigned.key -days 7000 \

@@ -32,17 +32,27 @@ cert_new(const char *cn, const char *san)
 	return cert;
 }
 
-/* A dNSName of any bytes at all. */
 static void
-cert_add_raw_dns(X509 *cert, const void *bytes, int len)
+sans_add(GENERAL_NAMES *sans, const void *bytes, int len)
 {
-	GENERAL_NAMES *sans = GENERAL_NAMES_new();
 	GENERAL_NAME *san = GENERAL_NAME_new();
 	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
 
 	(void)ASN1_STRING_set(text, bytes, len);
 	GENERAL_NAME_set0_value(san, GEN_DNS, text);
 	(void)sk_GENERAL_NAME_push(sans, san);
+}
+
+/* An extension with dNSNames of any bytes at all: `first`, unless it is NULL,
+ * and these. */
+static void
+cert_add_raw_dns(X509 *cert, const char *first, const void *bytes, int len)
+{
+	GENERAL_NAMES *sans = GENERAL_NAMES_new();
+
+	if (first != NULL)
+		sans_add(sans, first, (int)strlen(first));
+	sans_add(sans, bytes, len);
 	(void)X509_add1_ext_i2d(cert, NID_subject_alt_name, sans, 0,
 	    X509V3_ADD_APPEND);
 	GENERAL_NAMES_free(sans);
@@ -109,6 +119,7 @@ static const struct {
 	{ NULL, "DNS:*", "db.test", NO },
 	{ NULL, "DNS:*.", "localhost.", NO },
 	{ NULL, "DNS:*.", "a.", NO },
+	{ NULL, "DNS:*.", "a..", NO },
 	{ NULL, "DNS:*.*.test", "a.b.test", NO },
 	{ NULL, "DNS:db.*", "db.test", NO },
 	{ NULL, "DNS:db.*.test", "db.a.test", NO },
@@ -238,13 +249,13 @@ one_nul_spoils_all_names(void)
 	X509 *cert = cert_new("db.test", NULL);
 	char matched[256];
 
-	cert_add_raw_dns(cert, bad, sizeof(bad) - 1);
+	cert_add_raw_dns(cert, NULL, bad, sizeof(bad) - 1);
 	CU_ASSERT_EQUAL(find(cert, "db.test", &rules, matched, sizeof(matched)),
 	    NO);
 	CU_ASSERT_STRING_EQUAL(matched, "db.test\\x00.evil.test");
 	X509_free(cert);
-	cert = cert_new("db.test", "DNS:db.test");
-	cert_add_raw_dns(cert, bad, sizeof(bad) - 1);
+	cert = cert_new("db.test", NULL);
+	cert_add_raw_dns(cert, "db.test", bad, sizeof(bad) - 1);
 	CU_ASSERT_EQUAL(find(cert, "db.test", &rules, matched, sizeof(matched)),
 	    NO);
 	X509_free(cert);
@@ -272,7 +283,7 @@ unreadable_san_is_no_missing_one(void)
 
 	/* Twice the extension: neither is believed. */
 	cert = cert_new("db.test", "email:a@b.test");
-	cert_add_raw_dns(cert, "db.test", 7);
+	cert_add_raw_dns(cert, NULL, "db.test", 7);
 	CU_ASSERT_EQUAL(find(cert, "db.test", &rules, matched, sizeof(matched)),
 	    NO);
 	X509_free(cert);
@@ -302,7 +313,7 @@ carried_names_are_listed_escaped_and_cut(void)
 	size_t used, i;
 	X509 *cert = cert_new("db.test", NULL);
 
-	cert_add_raw_dns(cert, "a\n\"\\\x80", 5);
+	cert_add_raw_dns(cert, NULL, "a\n\"\\\x80", 5);
 	cert_names_text(cert, text, sizeof(text));
 	CU_ASSERT_STRING_EQUAL(text, "a\\x0a\"\\x5c\\x80");
 	X509_free(cert);
@@ -363,6 +374,8 @@ static const struct {
 	{ { "OU=a", "+OU=b", "CN=db" }, "CN=db,OU=a,OU=b", false },
 	{ { "OU=a", "OU=b", "CN=db" }, "CN=db,OU=a+OU=b", false },
 	{ { "OU=a", "+CN=db" }, "CN=db", false },
+	{ { "OU=a", "+CN=db", "C=DE" }, "CN=db+OU=a", false },
+	{ { "OU=a", "+CN=db", "C=DE" }, "C=DE,CN=db+OU=a", true },
 
 	/* How it may be written. */
 	{ { "O=Example, Inc.", "CN=db" }, "CN=db,O=Example\\, Inc.", true },
