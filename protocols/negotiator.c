@@ -263,7 +263,8 @@ neg_name_set(char name[NEG_NAME_MAX + 1], struct rd from)
 {
 	size_t i;
 
-	for (i = 0; i < NEG_NAME_MAX && from.left > 0; i++) {
+	/* Past its end a cursor answers NUL. */
+	for (i = 0; i < NEG_NAME_MAX; i++) {
 		name[i] = (char)rd_u8(&from);
 		if (name[i] == '\0')
 			break;

@@ -552,6 +552,12 @@ play_names(const struct play *p)
 	return &p->n.names;
 }
 
+const char *
+play_where(const struct play *p)
+{
+	return p->n.ops->where(&p->n);
+}
+
 bool
 play_is_broken(const struct play *p)
 {

@@ -68,6 +68,7 @@ void play_refuse(struct play *p, const struct neg_error *why);
 void play_replay(struct play *p);
 
 const struct neg_names *play_names(const struct play *p);
+const char *play_where(const struct play *p);
 bool play_is_broken(const struct play *p);
 
 #endif /* TESTS_NEGOTIATOR_PLAY_H */

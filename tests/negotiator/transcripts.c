@@ -25,7 +25,7 @@
  *	refuse limit client: too many sessions; try again later
  *	replay
  *	user "alice"                what the log will be told; also: database,
- *	                            program
+ *	                            program, where
  *
  * The file `names` of the folder gives names to messages.  Each transcript is
  * played whole, by three bytes and by one.  With -s, what happens is shown
@@ -285,6 +285,8 @@ act(struct transcript *t, struct play *p, const char *line, struct wr *w)
 		return is_name(names->database, w);
 	if (after(line, "program ") != NULL)
 		return is_name(names->program, w);
+	if (after(line, "where ") != NULL)
+		return is_name(play_where(p), w);
 	if (after(line, "client: ") == NULL && after(line, "server: ") == NULL)
 		return false;
 	play_bytes(p, *line == 'c' ? LEG_CLIENT : LEG_SERVER, w->base, w->len);

@@ -521,6 +521,8 @@ check_forbidden(const struct trial *t, bool refusing)
 	check(w.n.error.reason == REASON_INTERNAL, t, __LINE__);
 	check(w.n.out[LEG_SERVER].len == 0, t, __LINE__);
 	check(w.n.out[LEG_CLIENT].len == 0, t, __LINE__);
+	check(!w.n.out[LEG_SERVER].full && !w.n.out[LEG_CLIENT].full, t,
+	    __LINE__);
 	check(memcmp(w.room[LEG_SERVER], nothing, sizeof(nothing)) == 0, t,
 	    __LINE__);
 }
@@ -649,6 +651,28 @@ rounds_are_as_many_as_there_are_bytes(void)
 	world_init(&w, (struct neg_policy){ OFF, NEVER }, NOTHING, never_ends);
 	(void)neg_step(&w.n);
 	CU_ASSERT_TRUE(w.script.calls < WINDOW);
+}
+
+/* neg_step() would have the last word, but there is nothing for it to say. */
+static void
+forwarding_too_early_finds_no_room(void)
+{
+	struct world w;
+
+	world_init(&w, (struct neg_policy){ OFF, REQUIRED }, CONNECTED, ends);
+	neg_forward(&w.n, LEG_CLIENT, 4);
+	CU_ASSERT_EQUAL(w.n.out[LEG_SERVER].len, 0);
+	CU_ASSERT_TRUE(w.n.out[LEG_SERVER].full);
+	world_init(&w, (struct neg_policy){ REQUIRE, NEVER }, CONNECTED, ends);
+	neg_forward(&w.n, LEG_CLIENT, 4);
+	CU_ASSERT_EQUAL(w.n.out[LEG_SERVER].len, 0);
+	CU_ASSERT_TRUE(w.n.out[LEG_SERVER].full);
+	world_init(&w, (struct neg_policy){ REQUIRE, REQUIRED }, ALL, ends);
+	neg_forward(&w.n, LEG_CLIENT, 4);
+	CU_ASSERT_EQUAL(w.n.out[LEG_SERVER].len, 4);
+	CU_ASSERT_FALSE(w.n.out[LEG_SERVER].full);
+	neg_forward(&w.n, LEG_CLIENT, 1);
+	CU_ASSERT_TRUE(w.n.out[LEG_SERVER].full);
 }
 
 static void
@@ -820,6 +844,8 @@ main(void)
 		    a_step_that_ends_leaves_the_server_nothing },
 		{ "rounds_are_as_many_as_there_are_bytes",
 		    rounds_are_as_many_as_there_are_bytes },
+		{ "forwarding_too_early_finds_no_room",
+		    forwarding_too_early_finds_no_room },
 		{ "rules_are_met_by_tls_alone", rules_are_met_by_tls_alone },
 		{ "names_are_cut_and_stop_at_a_nul",
 		    names_are_cut_and_stop_at_a_nul },
