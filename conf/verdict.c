@@ -15,6 +15,7 @@
 #define ASK_CRL       "fetch the CA's current CRL into crl"
 #define ASK_CRL_SOUND "fetch the CRL from its CA again"
 #define ASK_CA        "put the CA that issued it into ca"
+#define ASK_OTHER_CA  "have another CA issue it: this one may not for that name"
 #define ASK_NO_BUG    "report this: it should not happen"
 
 /*
@@ -124,10 +125,9 @@ static const struct x509_words table[] = {
 	    "claims addresses that its issuer does not have", ASK_CHAIN },
 	{ X509_V_ERR_PERMITTED_VIOLATION, REASON_UNTRUSTED,
 	    "has a name outside those that its CA may issue for",
-	    "a CA with name constraints may not vouch for this server: " ASK_REISSUE },
+	    ASK_OTHER_CA },
 	{ X509_V_ERR_EXCLUDED_VIOLATION, REASON_UNTRUSTED,
-	    "has a name that its CA must not issue for",
-	    "a CA with name constraints may not vouch for this server: " ASK_REISSUE },
+	    "has a name that its CA must not issue for", ASK_OTHER_CA },
 	{ X509_V_ERR_SUBTREE_MINMAX, REASON_UNTRUSTED,
 	    "has name constraints with a minimum or maximum", ASK_CHAIN },
 	{ X509_V_ERR_APPLICATION_VERIFICATION, REASON_PIN_MISMATCH,

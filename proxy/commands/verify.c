@@ -120,27 +120,19 @@ static bool
 read_time(const char *text, time_t *at)
 {
 	struct tm tm = { .tm_mday = 0 };
-	int hours, minutes, used = -1;
-	char sign, *end;
-	long long n;
+	const char *rest;
+	char *end;
+	long offset;
 
 	errno = 0;
-	n = strtoll(text, &end, 10);
-	if (*end == '\0' && errno == 0 && isdigit((unsigned char)text[0])) {
-		*at = (time_t)n;
-		return n > 0;
-	}
-	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (end == NULL)
-		return false;
-	*at = timegm(&tm);
-	if (strcmp(end, "Z") == 0)
+	*at = (time_t)strtoll(text, &end, 10);
+	if (isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0)
 		return *at > 0;
-	if (sscanf(end, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 ||
-	    used != (int)strlen(end) || (sign != '+' && sign != '-'))
+	rest = strptime(text, "%Y-%m-%dT%H:%M:%S%z", &tm);
+	if (rest == NULL || *rest != '\0')
 		return false;
-	n = (hours * 60LL + minutes) * 60;
-	*at -= sign == '+' ? n : -n;
+	offset = tm.tm_gmtoff;
+	*at = timegm(&tm) - offset;
 	return *at > 0;
 }
 
