@@ -394,8 +394,7 @@ step_asked(struct negotiator *n)
 	case ANSWER_NO:
 		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
 		    "server does not offer TLS",
-		    "set ssl = on at the server, or ssl_mode = \"none\" for "
-		    "this endpoint");
+		    "turn on TLS at the server, or correct its address");
 	case MSG_ERROR_RESPONSE:
 		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
 		    "server answered with an error when asked for TLS; its "
