@@ -108,6 +108,7 @@ static void
 nearest_word_is_near(void)
 {
 	static const char *const list[] = { "run", "check", "test", NULL };
+	static const char *const brief[] = { "a", NULL };
 	char longest[1000];
 
 	CU_ASSERT_STRING_EQUAL(word_nearest("chekc", list), "check");
@@ -115,6 +116,7 @@ nearest_word_is_near(void)
 	CU_ASSERT_STRING_EQUAL(word_nearest("tests", list), "test");
 	CU_ASSERT_PTR_NULL(word_nearest("", list));
 	CU_ASSERT_PTR_NULL(word_nearest("zebra", list));
+	CU_ASSERT_PTR_NULL(word_nearest("b", brief));
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
 	CU_ASSERT_PTR_NULL(word_nearest(longest, list));
