@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "conf/certfile.h"
 
@@ -366,25 +365,10 @@ tls_leaf(const struct tls *t, uint8_t digest[32])
 	return t->leaf_known;
 }
 
-char *
-tls_chain_pem(const struct tls *t)
+bool
+tls_identity_asked(const struct tls *t)
 {
-	char *data, *pem = NULL;
-	BIO *bio;
-	long len;
-	int i;
-
-	if (t->chain == NULL || (bio = BIO_new(BIO_s_mem())) == NULL)
-		return NULL;
-	for (i = 0; i < sk_X509_num(t->chain); i++)
-		if (PEM_write_bio_X509(bio, sk_X509_value(t->chain, i)) != 1)
-			goto out;
-	if ((len = BIO_get_mem_data(bio, &data)) > 0)
-		pem = strndup(data, (size_t)len);
-out:
-	BIO_free(bio);
-	ERR_clear_error();
-	return pem;
+	return t->asked_identity;
 }
 
 const char *

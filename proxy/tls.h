@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "conf/endpoint.h"
 #include "conf/err.h"
@@ -135,11 +136,30 @@ const char *tls_alpn(const struct tls *t);  /* selected; "" if none */
  * a client.  False if there is none. */
 bool tls_leaf(const struct tls *t, uint8_t digest[32]);
 
-/* The chain as the peer sent it, in PEM, malloc'ed; NULL if it sent none.  For
- * `dbtls test --save-ca` and its evidence.  Kept only by a context that
- * tls_context_keep_chain() was called on. */
+/* Has the server asked for a certificate of ours? */
+bool tls_identity_asked(const struct tls *t);
+
+/*
+ * Evidence for `dbtls test`, also of a handshake that failed.  There is none
+ * unless tls_context_keep_chain() was called on the context.
+ */
+struct cert_facts; /* certfile.h */
 void tls_context_keep_chain(struct tls_context *c);
+
+/* The chain as the peer sent it, in PEM, malloc'ed; NULL if it sent none. */
 char *tls_chain_pem(const struct tls *t);
+/* The same in words, leaf first. */
+void tls_chain_each(const struct tls *t,
+    void (*tell)(const struct cert_facts *f, void *arg), void *arg);
+/* The trust anchor of a verdict; false if it has none. */
+bool tls_anchor(const struct tls *t, const struct cert_verdict *v,
+    struct cert_facts *f);
+/* Another verdict on the same chain, as of another time; false if there is
+ * none to judge. */
+bool tls_judge_at(const struct tls *t, time_t at, struct cert_verdict *v);
+/* Does the leaf bear the name that is wanted, whatever else is wrong with it?
+ * `text` is that name, or those it does carry. */
+bool tls_name_fits(const struct tls *t, char *text, size_t size);
 
 /* "OpenSSL 3.0.19 27 Jan 2026": the library that runs, not the one we were
  * compiled with. */

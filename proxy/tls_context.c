@@ -341,12 +341,6 @@ tls_context_rekey(struct tls_context *c, uint64_t records)
 	c->rekey_records = records;
 }
 
-void
-tls_context_keep_chain(struct tls_context *c)
-{
-	c->keep_chain = true;
-}
-
 /* Appends `word` with a separator if anything came before. */
 static void
 tls_list_add(char *list, size_t size, const char *separator, const char *word)

@@ -243,7 +243,7 @@ tls_fail_identity(struct tls *t, int alert)
 		    "to show (alert: %s)",
 		    why);
 	return tls_fail_format(t, REASON_IDENTITY,
-	    "the server must trust the CA that issued the endpoint's identity; " HINT_LOG,
+	    "the server must trust the CA that issued the endpoint's identity",
 	    "the server rejected our client certificate (alert: %s)", why);
 }
 

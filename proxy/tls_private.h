@@ -3,7 +3,8 @@
  *
  * tls.c is the connection, tls_context.c what connections are made of,
  * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
- * and writes memory, tls_error.c how its failures are put in words.
+ * and writes memory, tls_error.c how its failures are put in words,
+ * tls_evidence.c what `dbtls test` shows of a peer.
  */
 #ifndef PROXY_TLS_PRIVATE_H
 #define PROXY_TLS_PRIVATE_H

@@ -1,0 +1,707 @@
+#include "proxy/commands/test_probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "protocols/negotiator.h"
+#include "proxy/dial.h"
+#include "proxy/leg.h"
+#include "proxy/resolve.h"
+
+#define NSEC_PER_SEC 1e9
+#define USEC_PER_SEC 1e6
+#define MSEC_PER_SEC 1e3
+/* How long a server may take to reject our certificate, or to hang up. */
+#define LAST_WORD_SECONDS 2.0
+/* Of one resolution, whatever the configuration says of its parts. */
+#define RESOLVE_SECONDS 30.0
+
+/* What a probe needs while it runs. */
+struct run {
+	struct probe *p;
+	struct endpoint endpoint; /* with the one server that is examined */
+	struct event_base *base;
+	struct event *deadline;
+	enum probe_step step; /* that the deadline is for */
+	double began;         /* the step */
+
+	struct resolver *resolver;
+	struct resolution *resolution;
+	struct dialer *dialer;
+	struct dial *dial;
+
+	struct tls_stores *stores;
+	struct tls_context *context;
+	struct leg leg;
+	struct leg_buffers *buffers;
+	struct neg_policy policy;
+	struct negotiator n;
+	struct rd hello; /* what the client has still to say */
+	struct queue unread;
+	bool waits_for_last_word;
+};
+
+static void advance(struct run *r);
+static void on_readable(struct leg *leg, void *arg);
+static void on_flushed(struct leg *leg, void *arg);
+static void on_failed(struct leg *leg, void *arg);
+
+static const struct leg_events probe_events = {
+	.readable = on_readable,
+	.flushed = on_flushed,
+	.failed = on_failed,
+};
+
+static double
+now(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / NSEC_PER_SEC;
+}
+
+static void __attribute__((format(printf, 4, 0))) set_text(struct probe *p,
+    enum probe_step step, enum probe_status status, const char *fmt, va_list ap)
+{
+	struct probe_result *s = &p->steps[step];
+
+	s->status = status;
+	(void)vsnprintf(s->text, sizeof(s->text), fmt, ap);
+}
+
+void
+probe_set(struct probe *p, enum probe_step step, enum probe_status status,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_text(p, step, status, fmt, ap);
+	va_end(ap);
+}
+
+void
+probe_fail(struct probe *p, enum probe_step step, enum reason reason,
+    const char *remedy, const char *fmt, ...)
+{
+	struct probe_result *s = &p->steps[step];
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_text(p, step, PROBE_FAILED, fmt, ap);
+	va_end(ap);
+	(void)snprintf(s->remedy, sizeof(s->remedy), "%s",
+	    remedy == NULL ? "" : remedy);
+	if (p->reason == REASON_NONE)
+		p->reason = reason;
+}
+
+void
+probe_fini(struct probe *p)
+{
+	free(p->pem);
+	p->pem = NULL;
+}
+
+static void
+run_over(struct run *r)
+{
+	if (r->base != NULL)
+		(void)event_base_loopbreak(r->base);
+}
+
+static void
+run_deadline(struct run *r, double seconds)
+{
+	struct timeval tv;
+
+	(void)event_del(r->deadline);
+	if (seconds <= 0)
+		return;
+	tv.tv_sec = (time_t)seconds;
+	tv.tv_usec =
+	    (suseconds_t)((seconds - (double)tv.tv_sec) * USEC_PER_SEC);
+	(void)event_add(r->deadline, &tv);
+}
+
+static void
+step_begin(struct run *r, enum probe_step step)
+{
+	r->step = step;
+	r->began = now();
+}
+
+static void
+step_took(struct run *r)
+{
+	r->p->steps[r->step].timed = true;
+	r->p->steps[r->step].seconds = now() - r->began;
+}
+
+static void
+step_failed(struct run *r, enum reason reason, const char *text,
+    const char *remedy)
+{
+	probe_fail(r->p, r->step, reason, remedy, "%s", text);
+	step_took(r);
+	run_over(r);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->waits_for_last_word)
+		run_over(r);
+	else if (r->step == PROBE_RESOLVE)
+		step_failed(r, REASON_RESOLVE, "no answer in time",
+		    "are the nameservers of /etc/resolv.conf reachable?");
+	else if (r->step == PROBE_NEGOTIATE)
+		step_failed(r, REASON_TIMEOUT,
+		    "the server did not answer in time",
+		    "does it speak the protocol of this engine?");
+	else
+		step_failed(r, REASON_TIMEOUT,
+		    "the server did not finish the handshake in time",
+		    "does it speak the protocol of this engine?");
+}
+
+/*
+ * The handshake, and what may come after it.
+ */
+
+static void
+keep_tls_facts(struct run *r)
+{
+	struct probe *p = r->p;
+	const struct tls *t = r->leg.tls;
+
+	p->secured = r->leg.state == LEG_SECURED;
+	(void)snprintf(p->version, sizeof(p->version), "%s", tls_version(t));
+	(void)snprintf(p->cipher, sizeof(p->cipher), "%s", tls_cipher(t));
+	(void)snprintf(p->group, sizeof(p->group), "%s", tls_group(t));
+	(void)snprintf(p->alpn, sizeof(p->alpn), "%s", tls_alpn(t));
+}
+
+static const char *
+or_none(const char *text)
+{
+	return text[0] == '\0' ? "none" : text;
+}
+
+static void
+tell_handshake(struct run *r, const char *end)
+{
+	struct probe *p = r->p;
+
+	probe_set(p, PROBE_HANDSHAKE, PROBE_OK,
+	    "%s, %s, group %s, SNI %s, ALPN %s%s", p->version, p->cipher,
+	    or_none(p->group), or_none(tls_sni(r->leg.tls)), or_none(p->alpn),
+	    end);
+	step_took(r);
+}
+
+/* A certificate that was refused ends a handshake that was all right. */
+static bool
+refused_by_verdict(const struct run *r)
+{
+	const struct cert_verdict *v = tls_verdict(r->leg.tls);
+
+	return !v->accepted && v->reason != REASON_NONE;
+}
+
+static void
+handshake_failed(struct run *r)
+{
+	struct leg_failure f = leg_failure(&r->leg);
+
+	keep_tls_facts(r);
+	if (f.error != 0) {
+		step_failed(r, REASON_HANDSHAKE, strerror(f.error),
+		    "the server's own log may say more");
+	} else if (refused_by_verdict(r)) {
+		tell_handshake(r, "; ended by us, because of the certificate");
+		probe_judge(r->p, r->leg.tls);
+		run_over(r);
+	} else {
+		step_failed(r, f.tls.reason, f.tls.text, f.tls.hint);
+		probe_judge(r->p, r->leg.tls);
+	}
+}
+
+/* In TLS 1.3 a server says only after the handshake whether it takes the
+ * certificate that it asked for.  Our end of the stream makes it say
+ * something: an alert, or its own end. */
+static void
+wait_for_last_word(struct run *r)
+{
+	r->waits_for_last_word = true;
+	step_begin(r, PROBE_IDENTITY);
+	run_deadline(r, LAST_WORD_SECONDS);
+	leg_want_read(&r->leg, true);
+}
+
+static void
+tell_identity(struct run *r)
+{
+	const struct endpoint *e = r->p->endpoint;
+
+	if (!tls_identity_asked(r->leg.tls))
+		return;
+	probe_set(r->p, PROBE_IDENTITY, PROBE_OK,
+	    e->identity != NULL
+		? "the server asked for a client certificate and got ours"
+		: "the server asked for a client certificate, has none of "
+		  "ours, and went on");
+}
+
+static void
+secured(struct run *r)
+{
+	keep_tls_facts(r);
+	tell_handshake(r, "");
+	tell_identity(r);
+	probe_judge(r->p, r->leg.tls);
+	if (!leg_shutdown(&r->leg) || !tls_identity_asked(r->leg.tls))
+		run_over(r);
+	else
+		wait_for_last_word(r);
+}
+
+static void
+hear_last_word(struct run *r)
+{
+	struct leg_failure f;
+	struct rd bytes;
+	bool more;
+
+	switch (leg_receive(&r->leg, LEG_RAW_MAX, &bytes, &more)) {
+	case LEG_OK:
+	case LEG_WAIT:
+		return;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+		break;
+	case LEG_FAILED:
+		f = leg_failure(&r->leg);
+		if (f.error == 0 && f.tls.reason == REASON_IDENTITY)
+			step_failed(r, f.tls.reason, f.tls.text, f.tls.hint);
+		break;
+	}
+	run_over(r);
+}
+
+static void
+handshake(struct run *r)
+{
+	switch (leg_handshake(&r->leg)) {
+	case LEG_OK:
+		secured(r);
+		return;
+	case LEG_WAIT:
+		leg_want_read(&r->leg, true);
+		return;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+		keep_tls_facts(r);
+		step_failed(r, REASON_HANDSHAKE,
+		    "the server closed the connection in the middle of the "
+		    "handshake",
+		    "the server's own log may say why");
+		return;
+	case LEG_FAILED:
+		break;
+	}
+	handshake_failed(r);
+}
+
+static struct rd
+unread_rd(const struct run *r, size_t max)
+{
+	struct rd unread = { .left = 0 };
+
+	if (r->unread.len == 0)
+		return unread;
+	unread.at = queue_data(&r->unread);
+	unread.left = r->unread.len < max ? r->unread.len : max;
+	return unread;
+}
+
+static void
+start_tls(struct run *r, const struct neg_tls *how)
+{
+	struct err err;
+	struct tls *tls = NULL;
+	struct rd unread = unread_rd(r, r->unread.len);
+
+	probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
+	    r->policy.server == SERVER_TLS_FIRST ? "TLS begins at once"
+						 : "the server agreed to TLS");
+	step_took(r);
+	step_begin(r, PROBE_HANDSHAKE);
+	r->context = tls_context_new(&r->endpoint, LEG_SERVER, r->stores, &err);
+	if (r->context == NULL) {
+		step_failed(r, REASON_INTERNAL, err.text, NULL);
+		return;
+	}
+	tls_context_keep_chain(r->context);
+	tls = tls_new(r->context, how, r->p->server);
+	if (tls == NULL || !leg_start_tls(&r->leg, tls, unread)) {
+		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
+		return;
+	}
+	queue_fini(&r->unread);
+	handshake(r);
+}
+
+/*
+ * The negotiation: the client is a script of one message.
+ */
+
+static void
+connected(const struct dial_result *d, void *arg)
+{
+	struct run *r = arg;
+	struct probe *p = r->p;
+
+	r->dial = NULL;
+	if (d->fd == -1) {
+		step_failed(r, d->reason, d->text,
+		    "is the address right, the server running, and no "
+		    "firewall between?");
+		return;
+	}
+	(void)address_format(&d->address, p->address, sizeof(p->address));
+	probe_set(p, PROBE_CONNECT, PROBE_OK, "%s", p->address);
+	p->steps[PROBE_CONNECT].timed = true;
+	p->steps[PROBE_CONNECT].seconds = d->connect_seconds;
+	leg_open(&r->leg, d->fd, r->base, r->buffers, &probe_events, r);
+	r->n.connected = true;
+	step_begin(r, PROBE_NEGOTIATE);
+	run_deadline(r, r->endpoint.timeouts.handshake);
+	advance(r);
+}
+
+static void
+connect_server(struct run *r)
+{
+	static const struct dial_choice any = { .where = DIAL_ANY };
+
+	step_begin(r, PROBE_CONNECT);
+	r->dial = dial_start(r->dialer, &r->endpoint, NULL, &any, connected, r);
+	if (r->dial == NULL)
+		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
+}
+
+/* All there is without TLS; what comes next would be the login. */
+static void
+stay_in_clear(struct run *r)
+{
+	probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
+	    "no TLS is asked for (ssl_mode none); whether the server insists "
+	    "on it shows only at the login");
+	run_over(r);
+}
+
+static struct verdict
+step(struct run *r)
+{
+	struct negotiator *n = &r->n;
+	size_t had;
+	struct verdict v;
+
+	n->in[LEG_CLIENT] = r->hello;
+	n->in[LEG_SERVER] = unread_rd(r, n->ops->window);
+	n->out[LEG_CLIENT].len = n->out[LEG_SERVER].len = 0;
+	had = n->in[LEG_SERVER].left;
+	v = neg_step(n);
+	r->hello = n->in[LEG_CLIENT];
+	queue_consume(&r->unread, had - n->in[LEG_SERVER].left);
+	return v;
+}
+
+/* True: go on. */
+static bool
+carry_out(struct run *r, const struct verdict *v)
+{
+	const struct neg_error *e = &r->n.error;
+
+	switch (v->kind) {
+	case V_READ:
+		/* The client has said all it will say. */
+		if ((v->from & FROM_SERVER) == 0)
+			stay_in_clear(r);
+		else
+			leg_want_read(&r->leg, true);
+		return false;
+	case V_CONNECT:
+		connect_server(r);
+		return false;
+	case V_START_TLS:
+		start_tls(r, v->tls);
+		return false;
+	case V_RELAY:
+	case V_DELIVER:
+		stay_in_clear(r);
+		return false;
+	case V_END:
+		step_failed(r, e->reason, e->text, e->hint);
+		return false;
+	case V_NEXT:
+		break;
+	}
+	return true;
+}
+
+static void
+advance(struct run *r)
+{
+	struct wr *out = &r->n.out[LEG_SERVER];
+	struct verdict v;
+	bool again = true;
+
+	while (again) {
+		v = step(r);
+		if (out->len > 0 && r->policy.server == SERVER_TLS_NEVER) {
+			stay_in_clear(r);
+			return;
+		}
+		if (out->len > 0 && !leg_send(&r->leg, out->base, out->len)) {
+			on_failed(&r->leg, r);
+			return;
+		}
+		again = carry_out(r, &v);
+	}
+}
+
+static void
+hear(struct run *r)
+{
+	struct rd bytes;
+	bool more;
+
+	switch (leg_receive(&r->leg, r->n.ops->window, &bytes, &more)) {
+	case LEG_OK:
+		if (queue_append(&r->unread, bytes.at, bytes.left))
+			advance(r);
+		else
+			step_failed(r, REASON_INTERNAL, "out of memory", NULL);
+		return;
+	case LEG_WAIT:
+		return;
+	case LEG_ENDED:
+	case LEG_TRUNCATED:
+		step_failed(r, REASON_CONNECT,
+		    "the server closed the connection before TLS began",
+		    "the server's own log may say why");
+		return;
+	case LEG_FAILED:
+		break;
+	}
+	on_failed(&r->leg, r);
+}
+
+static void
+on_readable(struct leg *leg, void *arg)
+{
+	struct run *r = arg;
+
+	if (r->waits_for_last_word)
+		hear_last_word(r);
+	else if (leg->state == LEG_SECURING)
+		handshake(r);
+	else
+		hear(r);
+}
+
+static void
+on_flushed(struct leg *leg, void *arg)
+{
+	(void)leg; /* nobody waits for this */
+	(void)arg;
+}
+
+static void
+on_failed(struct leg *leg, void *arg)
+{
+	struct run *r = arg;
+	int error = leg_failure(leg).error;
+
+	if (r->waits_for_last_word)
+		run_over(r);
+	else
+		step_failed(r, REASON_CONNECT,
+		    error == 0 ? "out of memory" : strerror(error),
+		    "the server's own log may say why");
+}
+
+/*
+ * The name.
+ */
+
+/* An address alone: without its port, which is none, and its brackets. */
+static void
+add_ip(char *list, size_t size, const struct address *a)
+{
+	char text[ADDRESS_TEXT_MAX], *ip = text;
+	size_t len = strlen(list);
+
+	(void)address_format(a, text, sizeof(text));
+	ip[strcspn(ip, "]") < strlen(ip) ? strcspn(ip, "]")
+					 : strcspn(ip, ":")] = '\0';
+	ip += *ip == '[';
+	(void)snprintf(list + len, size - len, "%s%s", len == 0 ? "" : ", ",
+	    ip);
+}
+
+static void
+resolved(struct answer *a, void *arg)
+{
+	struct run *r = arg;
+	struct probe *p = r->p;
+	char list[512] = "";
+	size_t i;
+
+	r->resolution = NULL;
+	if (a->n == 0) {
+		step_failed(r, REASON_RESOLVE, a->why,
+		    "is the name right, and known to the nameservers of "
+		    "/etc/resolv.conf?");
+		return;
+	}
+	for (i = 0; i < a->n; i++)
+		add_ip(list, sizeof(list), &a->list[i]);
+	probe_set(p, PROBE_RESOLVE, PROBE_OK, "%s -> %s", p->server->host,
+	    list);
+	step_took(r);
+	run_deadline(r, 0);
+	advance(r);
+}
+
+static void
+begin(struct run *r)
+{
+	const struct server *s = r->p->server;
+
+	if (s->fixed.len > 0) {
+		probe_set(r->p, PROBE_RESOLVE, PROBE_UNCHECKED,
+		    "%s is an address", s->text);
+		advance(r);
+		return;
+	}
+	step_begin(r, PROBE_RESOLVE);
+	run_deadline(r, RESOLVE_SECONDS);
+	r->resolution = resolve_start(r->resolver, s->host, resolved, r);
+	if (r->resolution == NULL)
+		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
+}
+
+static void
+on_start(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	begin(arg);
+}
+
+/*
+ * What it needs.
+ */
+
+static bool
+make_negotiator(struct run *r)
+{
+	struct negotiator *n = &r->n;
+	size_t i, cap;
+
+	n->ops = r->endpoint.ops;
+	n->policy = &r->policy;
+	n->options = r->endpoint.options;
+	cap = NEG_OUT_CAP(n->ops);
+	r->hello = n->ops->hello;
+	queue_init(&r->unread, n->ops->window + LEG_RAW_MAX);
+	if ((n->state = calloc(1, n->ops->state_size + 1)) == NULL)
+		return false;
+	for (i = 0; i < LEG_COUNT; i++) {
+		if ((n->out[i].base = malloc(cap)) == NULL)
+			return false;
+		n->out[i].cap = cap;
+	}
+	return true;
+}
+
+static bool
+run_make(struct run *r, const struct config *c, struct err *err)
+{
+	(void)err_set(err, "out of memory");
+	leg_init(&r->leg);
+	r->buffers = calloc(1, sizeof(*r->buffers));
+	r->stores = tls_stores_new();
+	r->base = event_base_new();
+	if (r->buffers == NULL || r->stores == NULL || r->base == NULL ||
+	    !make_negotiator(r))
+		return false;
+	r->deadline = event_new(r->base, -1, 0, on_deadline, r);
+	if (r->deadline == NULL)
+		return false;
+	r->resolver = resolver_new(r->base, c, NULL, err);
+	if (r->resolver == NULL)
+		return false;
+	return (r->dialer = dialer_new(r->base, c, err)) != NULL;
+}
+
+static void
+run_fini(struct run *r)
+{
+	resolve_cancel(r->resolution);
+	dial_cancel(r->dial);
+	leg_close(&r->leg);
+	if (r->dialer != NULL)
+		dialer_free(r->dialer);
+	if (r->resolver != NULL)
+		resolver_free(r->resolver);
+	tls_context_free(r->context);
+	tls_stores_free(r->stores);
+	queue_fini(&r->unread);
+	free(r->n.state);
+	free(r->n.out[LEG_CLIENT].base);
+	free(r->n.out[LEG_SERVER].base);
+	if (r->deadline != NULL)
+		event_free(r->deadline);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	free(r->buffers);
+}
+
+void
+probe_run(struct probe *p, const struct config *c, const struct endpoint *e,
+    size_t server)
+{
+	static const struct timeval at_once = { 0 };
+	struct run r = { .p = p, .endpoint = *e };
+	struct err err;
+
+	p->endpoint = e;
+	p->server = &e->servers[server];
+	r.endpoint.servers = &e->servers[server];
+	r.endpoint.nservers = 1;
+	r.policy = endpoint_policy(e);
+	r.policy.client = CLIENT_TLS_OFF; /* we are the client ourselves */
+	if (!run_make(&r, c, &err))
+		step_failed(&r, REASON_INTERNAL, err.text, NULL);
+	else if (event_base_once(r.base, -1, EV_TIMEOUT, on_start, &r,
+		     &at_once) == -1 ||
+	    event_base_dispatch(r.base) == -1)
+		step_failed(&r, REASON_INTERNAL, "the event loop failed", NULL);
+	run_fini(&r);
+}
