@@ -193,6 +193,9 @@ values_cannot_become_settings(void)
 		CU_ASSERT_EQUAL_FATAL(problems.errors, 1);
 		CU_ASSERT_EQUAL(
 		    strncmp(problems.list[0].path, path, sizeof(path) - 1), 0);
+		CU_ASSERT_TRUE(
+		    strstr(problems.list[0].text, "No such file") != NULL ||
+		    strstr(problems.list[0].text, "control char") != NULL);
 		problems_fini(&problems);
 	}
 	words_fini(&ca);
