@@ -16,7 +16,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#define FILE_MAX        ((size_t)16 * 1024 * 1024)
+#define FILE_MAX_MIB    16
+#define FILE_MAX        ((size_t)FILE_MAX_MIB * 1024 * 1024)
 #define FILE_FIRST      ((size_t)64 * 1024) /* where the size is not known */
 #define PASSWORD_MAX    1024
 #define OTHERS_MAY      (S_IRWXG | S_IRWXO)
@@ -64,9 +65,9 @@ file_fill(struct file *f, int fd, struct err *err)
 	for (;;) {
 		if (f->len > FILE_MAX)
 			return err_set(err,
-			    "%s: larger than %zu MiB; it cannot"
+			    "%s: larger than %d MiB; it cannot"
 			    " be a file of certificates",
-			    f->path, FILE_MAX >> 20);
+			    f->path, FILE_MAX_MIB);
 		if (f->len == f->room && !file_grow(f, f->room * 2))
 			return err_set(err, "%s: out of memory", f->path);
 		n = read(fd, f->bytes + f->len, f->room - f->len);
@@ -537,16 +538,16 @@ password_answer(char *buf, int size, int writing, void *arg)
 static int
 password_read(struct password *p, const char *path, struct err *err)
 {
-	const uint8_t *newline;
+	const char *line;
+	struct scan s;
 	struct file f;
-	size_t len;
+	size_t len = 0;
 	int rc = 0;
 
 	if (file_read(&f, path, true, err) == -1)
 		return -1;
-	newline = memchr(f.bytes, '\n', f.len);
-	len = newline == NULL ? f.len : (size_t)(newline - f.bytes);
-	if (len > 0 && f.bytes[len - 1] == '\r')
+	s = scan_file(&f);
+	if (scan_line(&s, &line, &len) && len > 0 && line[len - 1] == '\r')
 		len--;
 	if (len == 0) {
 		rc = err_set(err,
@@ -559,7 +560,7 @@ password_read(struct password *p, const char *path, struct err *err)
 		    " may be (%d bytes)",
 		    path, PASSWORD_MAX);
 	} else {
-		memcpy(p->text, f.bytes, len);
+		memcpy(p->text, line, len);
 		p->len = len;
 		p->given = true;
 	}

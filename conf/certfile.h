@@ -8,6 +8,7 @@
 #ifndef CONF_CERTFILE_H
 #define CONF_CERTFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,9 +44,10 @@ void keypair_release(struct keypair *k);
 
 #define CERT_DIGEST_LEN 32
 
-/* SHA-256 of the whole certificate, and of its public key (what pins name). */
-void cert_fingerprint(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
-void cert_spki_digest(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
+/* SHA-256 of the whole certificate, and of its public key (what pins name).
+ * False, and zeroes, if memory is short. */
+bool cert_fingerprint(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
+bool cert_spki_digest(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN]);
 
 /* A name as one line, in the manner of RFC 2253. */
 void cert_name_text(const X509_NAME *name, char *text, size_t size);

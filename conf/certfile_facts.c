@@ -9,27 +9,30 @@
 
 #include "conf/certfile.h"
 
-void
-cert_fingerprint(const X509 *cert, uint8_t digest[32])
+bool
+cert_fingerprint(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN])
 {
-	if (X509_digest(cert, EVP_sha256(), digest, NULL) != 1)
-		memset(digest, 0, CERT_DIGEST_LEN);
+	if (X509_digest(cert, EVP_sha256(), digest, NULL) == 1)
+		return true;
+	memset(digest, 0, CERT_DIGEST_LEN);
+	return false;
 }
 
-void
-cert_spki_digest(const X509 *cert, uint8_t digest[32])
+bool
+cert_spki_digest(const X509 *cert, uint8_t digest[CERT_DIGEST_LEN])
 {
 	X509_PUBKEY *key = X509_get_X509_PUBKEY(cert);
 	uint8_t *der = NULL;
+	bool done;
 	int len;
 
-	memset(digest, 0, CERT_DIGEST_LEN);
 	len = key == NULL ? -1 : i2d_X509_PUBKEY(key, &der);
-	if (len <= 0)
-		return;
-	if (EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL) != 1)
+	done = len > 0 &&
+	    EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1;
+	if (!done)
 		memset(digest, 0, CERT_DIGEST_LEN);
 	OPENSSL_free(der);
+	return done;
 }
 
 size_t
@@ -91,7 +94,7 @@ cert_pin_text(const X509 *cert, char text[CERT_PIN_MAX])
 {
 	uint8_t digest[CERT_DIGEST_LEN];
 
-	cert_spki_digest(cert, digest);
+	(void)cert_spki_digest(cert, digest);
 	memcpy(text, CERT_PIN_PREFIX, sizeof(CERT_PIN_PREFIX));
 	(void)EVP_EncodeBlock((unsigned char *)text + strlen(text), digest,
 	    sizeof(digest));
@@ -125,6 +128,6 @@ cert_facts(X509 *cert, struct cert_facts *f)
 	cert_time_text(X509_get0_notBefore(cert), f->not_before);
 	cert_time_text(X509_get0_notAfter(cert), f->not_after);
 	key_text(cert, f->key, sizeof(f->key));
-	cert_fingerprint(cert, f->sha256);
+	(void)cert_fingerprint(cert, f->sha256);
 	cert_pin_text(cert, f->pin);
 }

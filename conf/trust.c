@@ -525,6 +525,8 @@ webpki_holds(struct judge *j)
 static bool
 judge_chain(struct judge *j, X509_STORE *store, STACK_OF(X509) *sent, time_t at)
 {
+	X509 *anchor;
+
 	if (j->trust->anchors == NULL || store == NULL) {
 		(void)snprintf(j->v->text, sizeof(j->v->text),
 		    "%s certificate cannot be trusted: there are no anchors",
@@ -534,8 +536,9 @@ judge_chain(struct judge *j, X509_STORE *store, STACK_OF(X509) *sent, time_t at)
 	}
 	if (!chain_build(j, store, sent, at) || !chain_anchor_stands(j))
 		return false;
-	cert_fingerprint(sk_X509_value(j->chain, sk_X509_num(j->chain) - 1),
-	    j->v->anchor);
+	anchor = sk_X509_value(j->chain, sk_X509_num(j->chain) - 1);
+	if (!cert_fingerprint(anchor, j->v->anchor))
+		return judge_refuse_memory(j);
 	if (j->trust->profile == X509_PROFILE_WEBPKI && !webpki_holds(j))
 		return false;
 	chain_warn(j);
@@ -588,12 +591,13 @@ judge_rules(const struct judge *j)
 
 /* Would this name, had it been asked for, have matched? */
 static bool
-name_would_do(const struct judge *j, char *name, bool allow_cn)
+name_would_do(const struct judge *j, const char *name, bool allow_cn)
 {
 	struct name_rules rules = judge_rules(j);
-	const struct target target = { .names = &name, .nnames = 1 };
-	char matched[CARRIED_TEXT];
+	char copy[NAME_SHORT], matched[CARRIED_TEXT], *names[] = { copy };
+	const struct target target = { .names = names, .nnames = 1 };
 
+	(void)snprintf(copy, sizeof(copy), "%s", name);
 	rules.allow_cn = rules.allow_cn || allow_cn;
 	return trust_name_find(j->leaf, &target, &rules, matched,
 		   sizeof(matched)) != NAME_FROM_NOTHING;
@@ -691,7 +695,8 @@ judge_pins(struct judge *j)
 	char pin[CERT_PIN_MAX];
 	size_t i;
 
-	cert_spki_digest(j->leaf, digest);
+	if (!cert_spki_digest(j->leaf, digest))
+		return judge_refuse_memory(j);
 	for (i = 0; i < j->target->npins; i++) {
 		if (memcmp(j->target->pins[i], digest, sizeof(digest)) == 0)
 			return true;
@@ -742,7 +747,8 @@ trust_judge(const struct trust *t, X509_STORE *store, STACK_OF(X509) *sent,
 		    X509_V_ERR_UNSPECIFIED, 0);
 	}
 	j.leaf = sk_X509_value(sent, 0);
-	cert_fingerprint(j.leaf, v->leaf);
+	if (!cert_fingerprint(j.leaf, v->leaf))
+		return judge_refuse_memory(&j);
 	if (judge_all(&j, store, sent, at)) {
 		v->accepted = true;
 		v->reason = REASON_NONE;

@@ -357,8 +357,8 @@ anchor_of(const struct question *q, const struct cert_verdict *v)
 		return NULL;
 	for (i = 0; i < sk_X509_num(q->trust.anchors->certs); i++) {
 		cert = sk_X509_value(q->trust.anchors->certs, i);
-		cert_fingerprint(cert, digest);
-		if (memcmp(digest, v->anchor, sizeof(digest)) == 0)
+		if (cert_fingerprint(cert, digest) &&
+		    memcmp(digest, v->anchor, sizeof(digest)) == 0)
 			return cert;
 	}
 	return NULL;

@@ -372,7 +372,7 @@ pin_is_all_that_require_checks(void)
 	char pin[CERT_PIN_MAX];
 	struct cert_verdict v;
 
-	cert_spki_digest(sk_X509_value(chain, 0), pins[1]);
+	(void)cert_spki_digest(sk_X509_value(chain, 0), pins[1]);
 	cert_pin_text(sk_X509_value(chain, 0), pin);
 	sk_X509_pop_free(chain, X509_free);
 	CU_ASSERT_TRUE(judge(&t, "expired", &target, 0, &v));
@@ -398,7 +398,7 @@ pin_counts_beside_the_chain(void)
 	struct trust t = trust_of("ca.crt", "");
 	struct cert_verdict v;
 
-	cert_spki_digest(sk_X509_value(chain, 0), pins[0]);
+	(void)cert_spki_digest(sk_X509_value(chain, 0), pins[0]);
 	sk_X509_pop_free(chain, X509_free);
 	CU_ASSERT_TRUE(judge(&t, "good", &target, 0, &v));
 	CU_ASSERT_EQUAL(v.verified, VERIFIED_FULL);
@@ -426,11 +426,11 @@ anchor_and_name_are_told(void)
 	CU_ASSERT_EQUAL(v.verified, VERIFIED_FULL);
 	CU_ASSERT_FALSE(v.legacy);
 	chain = chain_of("ca");
-	cert_fingerprint(sk_X509_value(chain, 0), digest);
+	(void)cert_fingerprint(sk_X509_value(chain, 0), digest);
 	sk_X509_pop_free(chain, X509_free);
 	CU_ASSERT_EQUAL(memcmp(v.anchor, digest, 32), 0);
 	chain = chain_of("good");
-	cert_fingerprint(sk_X509_value(chain, 0), digest);
+	(void)cert_fingerprint(sk_X509_value(chain, 0), digest);
 	sk_X509_pop_free(chain, X509_free);
 	CU_ASSERT_EQUAL(memcmp(v.leaf, digest, 32), 0);
 
