@@ -93,10 +93,14 @@ static bool
 skip_comment(struct scan *s)
 {
 	unsigned line = s->line;
+	char *from = s->at;
 
 	if (*s->at == '#' || s->at[1] == '/') {
 		while (s->at < s->end && *s->at != '\n')
 			s->at++;
+		/* In the last line libconfig wants it to end in a newline. */
+		if (s->at == s->end)
+			memset(from, ' ', (size_t)(s->at - from));
 		return true;
 	}
 	for (s->at += 2; s->at + 1 < s->end; s->at++) {
