@@ -36,6 +36,7 @@ struct limits {
 
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t seed;
+	size_t nclients;
 	size_t nbuckets; /* a power of two */
 	struct client_chain *buckets;
 };
@@ -69,9 +70,10 @@ limits_new(const struct config *c, unsigned max_sessions)
 }
 
 static void
-client_free(struct client *client)
+client_free(struct limits *l, struct client *client)
 {
 	LIST_REMOVE(client, chain);
+	l->nclients--;
 	free(client);
 }
 
@@ -85,7 +87,7 @@ limits_free(struct limits *l)
 		return;
 	for (i = 0; l->buckets != NULL && i < l->nbuckets; i++) {
 		while ((client = LIST_FIRST(&l->buckets[i])) != NULL)
-			client_free(client);
+			client_free(l, client);
 	}
 	pthread_mutex_destroy(&l->lock);
 	free(l->buckets);
@@ -161,6 +163,7 @@ client_new(struct limits *l, const struct client_key *key)
 		return NULL;
 	client->key = *key;
 	LIST_INSERT_HEAD(chain_of(l, key), client, chain);
+	l->nclients++;
 	return client;
 }
 
@@ -201,7 +204,7 @@ client_leave(struct limits *l, const struct endpoint *e,
 	pthread_mutex_lock(&l->lock);
 	client = client_find(l, &key);
 	if (client != NULL && --client->sessions == 0)
-		client_free(client);
+		client_free(l, client);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -244,4 +247,15 @@ limits_leave(struct limits *l, const struct endpoint *e,
 	client_leave(l, e, client);
 	atomic_fetch_sub(&l->endpoints[e->index], 1);
 	atomic_fetch_sub(&l->sessions, 1);
+}
+
+size_t
+limits_clients(struct limits *l)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->nclients;
+	pthread_mutex_unlock(&l->lock);
+	return n;
 }

@@ -23,4 +23,7 @@ enum reason limits_enter(struct limits *l, const struct endpoint *e,
 void limits_leave(struct limits *l, const struct endpoint *e,
     const struct address *client);
 
+/* Client addresses that are being counted, for each endpoint that does. */
+size_t limits_clients(struct limits *l);
+
 #endif /* PROXY_LIMITS_H */

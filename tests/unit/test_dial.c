@@ -529,6 +529,7 @@ next_server_when_one_is_not_to_be_had(void)
 	add_server(&w, "two.test", port);
 	add_server(&w, "three.test", port);
 	check(&w, NULL, REASON_NONE, format("127.0.0.1:%u", port));
+	CU_ASSERT_EQUAL(logged(&w, "server.down"), 2);
 	(void)close(fd);
 	w.now += 10;
 	check(&w, NULL, REASON_CONNECT,
@@ -872,6 +873,7 @@ cancel_leaves_nothing(void)
 	struct event *ticks;
 	struct world w;
 	unsigned before, steps, i;
+	int events;
 
 	world_init(&w);
 	fake_dns_set(w.dns, zone, COUNT(zone));
@@ -886,6 +888,8 @@ cancel_leaves_nothing(void)
 		struct err err;
 
 		before = descriptors();
+		events =
+		    event_base_get_num_events(w.base, EVENT_BASE_COUNT_ADDED);
 		w.dialer =
 		    dialer_new_with(w.base, &w.config, &w.settings, &err);
 		begin(&w, &c, NULL);
@@ -896,6 +900,9 @@ cancel_leaves_nothing(void)
 		/* What the nameserver still has to read. */
 		event_base_loop(w.base, EVLOOP_NONBLOCK);
 		CU_ASSERT_EQUAL(descriptors(), before);
+		CU_ASSERT_EQUAL(
+		    event_base_get_num_events(w.base, EVENT_BASE_COUNT_ADDED),
+		    events);
 		CU_ASSERT_EQUAL(c.called, 0);
 		if (steps == 0)
 			dial_cancel(NULL);

@@ -199,6 +199,31 @@ circles_come_to_an_end(void)
 	CU_ASSERT_EQUAL(read_message(&a, &m, "a.test"), DNS_FOUND);
 }
 
+/* Each part is short enough; what the pointers put together is not. */
+static void
+names_are_never_longer_than_names_may_be(void)
+{
+	uint8_t label[1 + 63 + 2];
+	struct dns_answer a;
+	struct message m;
+	size_t at;
+	int i;
+
+	begin(&m, "a.test", DNS_A);
+	label[0] = 63;
+	memset(label + 1, 'a', 63);
+	for (i = 0, at = 12; i < 6; i++) {
+		label[64] = (uint8_t)(0xc0 | at >> 8);
+		label[65] = (uint8_t)at;
+		put_record(&m, NULL, 99, 9, label, sizeof(label));
+		at = m.w.len - sizeof(label);
+	}
+	put_record(&m, NULL, 5, 9, label, sizeof(label));
+	put_a(&m, NULL, 9, "\x01\x02\x03\x04");
+	CU_ASSERT_EQUAL(read_message(&a, &m, "a.test"), DNS_FOUND);
+	CU_ASSERT_EQUAL(a.n, 1);
+}
+
 static void
 what_the_header_says_counts_first(void)
 {
@@ -309,6 +334,8 @@ main(void)
 		{ "addresses_of_other_names_do_not_count",
 		    addresses_of_other_names_do_not_count },
 		{ "circles_come_to_an_end", circles_come_to_an_end },
+		{ "names_are_never_longer_than_names_may_be",
+		    names_are_never_longer_than_names_may_be },
 		{ "what_the_header_says_counts_first",
 		    what_the_header_says_counts_first },
 		{ "more_addresses_than_we_keep_are_left",

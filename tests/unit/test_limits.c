@@ -137,6 +137,7 @@ process_endpoint_and_client_have_their_own_limits(void)
 	CU_ASSERT_EQUAL(enter(l, &w, 1, "192.0.2.1"), REASON_NONE);
 	CU_ASSERT_EQUAL(enter(l, &w, 1, "192.0.2.1"), REASON_OVERLOAD);
 	/* What was refused took no place; who leaves gives one. */
+	CU_ASSERT_EQUAL(limits_clients(l), 2);
 	leave(l, &w, 1, "192.0.2.1");
 	leave(l, &w, 0, "192.0.2.1");
 	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.1"), REASON_NONE);
@@ -239,6 +240,7 @@ press(struct world *w, unsigned process, const char *who)
 	CU_ASSERT_NOT_EQUAL(enter(l, w, 0, who), REASON_NONE);
 	for (i = 0; i < ROOM; i++)
 		leave(l, w, 0, who);
+	CU_ASSERT_EQUAL(limits_clients(l), 0);
 	limits_free(l);
 }
 

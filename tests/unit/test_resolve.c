@@ -1,7 +1,10 @@
 /* The resolver against a nameserver of the test, with a clock of the test. */
 #include "proxy/resolve.h"
 
+#include <sys/stat.h>
+
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -356,6 +359,8 @@ bad_family_does_not_spoil_the_good_one(void)
 
 	for (i = 0; i < COUNT(manners); i++) {
 		world_init(&w);
+		w.config.dns.timeout = 3 * PATIENT;
+		world_again(&w);
 		fake_dns_set(w.dns, zone, COUNT(zone));
 		fake_dns_behave(w.dns, FAKE_AAAA, manners[i]);
 		check(&w, "db.test", "192.0.2.1");
@@ -502,15 +507,22 @@ cancel_and_free_while_it_is_asked(void)
 {
 	struct asker k = { 0 };
 	struct world w;
-	int steps, i;
+	int steps, i, events;
 
 	for (steps = 0; steps < 4; steps++) {
 		world_init(&w);
+		events =
+		    event_base_get_num_events(w.base, EVENT_BASE_COUNT_ADDED);
 		fake_dns_behave(w.dns, FAKE_A, FAKE_TRUNCATES);
 		ask(&w, &k, "db.test");
 		for (i = 0; i < steps; i++)
 			event_base_loop(w.base, EVLOOP_ONCE);
 		resolve_cancel(k.resolution);
+		resolver_free(w.resolver);
+		w.resolver = NULL;
+		CU_ASSERT_EQUAL(
+		    event_base_get_num_events(w.base, EVENT_BASE_COUNT_ADDED),
+		    events);
 		world_fini(&w);
 	}
 	CU_ASSERT_EQUAL(k.called, 0);
@@ -542,6 +554,23 @@ hosts_file_comes_first_and_is_followed(void)
 	(void)unlink(w.hosts);
 	check(&w, "db.test", "192.0.2.1");
 	CU_ASSERT_EQUAL(fake_dns_asked(w.dns), 2);
+	world_fini(&w);
+}
+
+/* Written within one tick of the clock, it has another length. */
+static void
+hosts_file_of_the_same_time_is_another(void)
+{
+	static const struct timespec times[2] = { { 9, 9 }, { 9, 9 } };
+	struct world w;
+
+	world_init(&w);
+	write_file(w.hosts, "192.0.2.2 db.test\n");
+	CU_ASSERT_EQUAL(utimensat(AT_FDCWD, w.hosts, times, 0), 0);
+	check(&w, "db.test", "192.0.2.2");
+	write_file(w.hosts, "192.0.2.22 db.test\n");
+	CU_ASSERT_EQUAL(utimensat(AT_FDCWD, w.hosts, times, 0), 0);
+	check(&w, "db.test", "192.0.2.22");
 	world_fini(&w);
 }
 
@@ -692,6 +721,7 @@ main(void)
 		TEST(cancel_from_another_callback),
 		TEST(cancel_and_free_while_it_is_asked),
 		TEST(hosts_file_comes_first_and_is_followed),
+		TEST(hosts_file_of_the_same_time_is_another),
 		TEST(search_list_is_followed),
 		TEST(search_does_not_guess_past_silence),
 		TEST(resolv_conf_is_read_as_it_is_written),
