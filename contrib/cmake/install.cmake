@@ -10,7 +10,7 @@ install(FILES contrib/ARCHITECTURE.md contrib/HACKING.md
 file(GLOB examples CONFIGURE_DEPENDS conf/examples/*.conf)
 install(FILES ${examples} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
-foreach(section 5 8)
+foreach(section 1 5 8)
 	file(GLOB pages CONFIGURE_DEPENDS contrib/man/*.${section})
 	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
