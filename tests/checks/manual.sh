@@ -30,7 +30,7 @@ diff "$work/table" "$work/page" >"$work/diff" ||
 
 : >"$work/missing"
 "$3" --help >"$work/help" || complain "$3 --help failed"
-sed -n 's/^  dbtls \([a-z]*\).*/\1/p' "$work/help" | sort -u |
+sed -n 's/^  dbtls \([a-z][a-z]*\).*/\1/p' "$work/help" | sort -u |
 	while read -r command; do
 	grep -q "dbtls $command\>" "$page" ||
 		echo "dbtls(1) does not have the command $command"
