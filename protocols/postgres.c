@@ -192,8 +192,8 @@ opening_tls_at_once(struct negotiator *n)
 
 	if (n->ops->server_start != NEG_START_EITHER)
 		return garbled(n,
-		    "client began with TLS at once, which this "
-		    "engine does not know");
+		    "client began with TLS at once, which this engine does "
+		    "not know");
 	if (n->policy->client != CLIENT_TLS_OFF)
 		return start_client_tls(n, &tls_at_once);
 	pg->at = AT_GARBLED;
@@ -213,8 +213,8 @@ opening_ssl(struct negotiator *n, size_t len)
 		    "client sent an SSLRequest of a wrong length");
 	if (pg->ssl_asked || n->leg[LEG_CLIENT].tls_up)
 		return unsupported(n,
-		    "unsupported frontend protocol "
-		    "1234.5679: TLS was asked for twice");
+		    "unsupported frontend protocol 1234.5679: TLS was asked "
+		    "for twice");
 	rd_skip(&n->in[LEG_CLIENT], len);
 	pg->ssl_asked = true;
 	if (n->policy->client == CLIENT_TLS_OFF) {
@@ -233,13 +233,11 @@ opening_gssenc(struct negotiator *n, size_t len)
 
 	if (len != HEAD_LEN)
 		return garbled(n,
-		    "client sent a GSSENCRequest of a wrong "
-		    "length");
+		    "client sent a GSSENCRequest of a wrong length");
 	if (pg->gss_asked)
 		return unsupported(n,
-		    "unsupported frontend protocol "
-		    "1234.5680: GSS encryption was asked for "
-		    "twice");
+		    "unsupported frontend protocol 1234.5680: GSS "
+		    "encryption was asked for twice");
 	rd_skip(&n->in[LEG_CLIENT], len);
 	pg->gss_asked = true;
 	wr_u8(&n->out[LEG_CLIENT], ANSWER_NO);
@@ -255,8 +253,7 @@ opening_cancel(struct negotiator *n, size_t len)
 
 	if (len < CANCEL_MIN || len > CANCEL_MAX)
 		return garbled(n,
-		    "client sent a CancelRequest of a wrong "
-		    "length");
+		    "client sent a CancelRequest of a wrong length");
 	message = rd_take(&n->in[LEG_CLIENT], len);
 	wr_bytes(&kept, message.at, message.left);
 	pg->cancel_len = kept.len;
@@ -313,8 +310,8 @@ step_opening(struct negotiator *n)
 		return neg_read(FROM_CLIENT);
 	if (len < HEAD_LEN || len > STARTUP_MAX)
 		return garbled(n,
-		    "client does not speak PostgreSQL: its first "
-		    "bytes are the length of no startup");
+		    "client does not speak PostgreSQL: its first bytes are "
+		    "the length of no startup");
 	code = rd_be32(&r);
 	body = rd_take(&r, len - HEAD_LEN);
 	if (r.cut)
@@ -539,7 +536,6 @@ login_offer(struct negotiator *n, const struct message *m, struct rd list)
 		    "server sent a list of mechanisms that has no end");
 	pg->at = AT_LOGIN_MECHANISM;
 	pg->plus_offered = offer.plus;
-	pg->plus_stripped = false;
 	if (!offer.plus || !must_strip(n))
 		return forward(n, LEG_SERVER, m);
 	if (offer.others)

@@ -754,7 +754,14 @@ engines_are_told_apart(void)
 	CU_ASSERT_EQUAL(neg_direct.server_start, NEG_START_FIRST);
 	CU_ASSERT_FALSE(neg_postgres.renegotiates);
 	CU_ASSERT_TRUE(neg_redshift.renegotiates);
+	CU_ASSERT_TRUE(neg_postgres.client_chooses);
+	CU_ASSERT_TRUE(neg_redshift.client_chooses);
 	CU_ASSERT_FALSE(neg_direct.client_chooses);
+	CU_ASSERT_TRUE(neg_postgres.client_first);
+	CU_ASSERT_TRUE(neg_redshift.client_first);
+	CU_ASSERT_FALSE(neg_direct.client_first);
+	CU_ASSERT_EQUAL(neg_postgres.default_port, 5432);
+	CU_ASSERT_EQUAL(neg_redshift.default_port, 5439);
 	CU_ASSERT_PTR_NULL(neg_redshift.options);
 	CU_ASSERT_STRING_EQUAL(o->name, "channel_binding");
 	CU_ASSERT_STRING_EQUAL(o->choices[0], "auto");
