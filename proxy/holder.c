@@ -13,7 +13,15 @@
 #define PROC_LINE_MAX 512
 #define PROC_NAME_MAX 64
 #define STATE_LISTEN  0x0a /* TCP_LISTEN of the kernel's tcp_states.h */
-#define INODE_MAX     64   /* "socket:[12345]" */
+#define HEX_WORD      8
+#define INODE_MAX     64 /* "socket:[12345]" */
+
+/* Of a line of /proc/net/tcp: see proc(5). */
+enum field {
+	FIELD_LOCAL = 1,
+	FIELD_STATE = 3,
+	FIELD_INODE = 9
+};
 
 /* An IP address as IPv6, and whether it stands for all of them. */
 struct place {
@@ -56,20 +64,31 @@ place_of_address(struct place *p, const struct address *a)
 	return false;
 }
 
-/* The kernel prints an address as words of the machine's own order. */
-static bool
-place_of_text(struct place *p, const char *hex, unsigned port)
+/* Eight hexadecimal digits, as of a word of the machine's own order. */
+static uint32_t
+hex_word(const char *digits)
 {
-	size_t i, words = strlen(hex) / 8;
+	char word[HEX_WORD + 1];
+
+	memcpy(word, digits, HEX_WORD);
+	word[HEX_WORD] = '\0';
+	return (uint32_t)strtoul(word, NULL, 16);
+}
+
+/* "0100007F:1538", or with four such words. */
+static bool
+place_of_text(struct place *p, const char *text)
+{
+	size_t i, len = strcspn(text, ":"), words = len / HEX_WORD;
 	uint32_t word[4];
 
-	if (words != 1 && words != 4)
+	if (text[len] != ':' || len % HEX_WORD != 0 ||
+	    (words != 1 && words != 4))
 		return false;
-	for (i = 0; i < words; i++) {
-		if (sscanf(hex + 8 * i, "%8x", &word[i]) != 1)
-			return false;
-	}
-	place_set(p, word, words * sizeof(word[0]), port);
+	for (i = 0; i < words; i++)
+		word[i] = hex_word(text + i * HEX_WORD);
+	place_set(p, word, words * sizeof(word[0]),
+	    (unsigned)strtoul(text + len + 1, NULL, 16));
 	return true;
 }
 
@@ -84,21 +103,22 @@ place_overlaps(const struct place *a, const struct place *b)
 
 /* The inode of the socket, if this line is one that listens there; else 0. */
 static unsigned long
-inode_of_line(const char *line, const struct place *wanted)
+inode_of_line(char *line, const struct place *wanted)
 {
-	char hex[33];
-	unsigned port, state;
-	unsigned long inode;
+	char *field[FIELD_INODE + 1], *rest = line;
 	struct place p;
+	size_t i;
 
-	if (sscanf(line,
-		" %*d: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x "
-		"%*s %*s %*s %*s %*s %lu",
-		hex, &port, &state, &inode) != 4)
+	for (i = 0; i <= FIELD_INODE; i++) {
+		field[i] = strtok_r(rest, " ", &rest);
+		if (field[i] == NULL)
+			return 0;
+	}
+	if (strtoul(field[FIELD_STATE], NULL, 16) != STATE_LISTEN ||
+	    !place_of_text(&p, field[FIELD_LOCAL]) ||
+	    !place_overlaps(&p, wanted))
 		return 0;
-	if (state != STATE_LISTEN || !place_of_text(&p, hex, port))
-		return 0;
-	return place_overlaps(&p, wanted) ? inode : 0;
+	return strtoul(field[FIELD_INODE], NULL, 10);
 }
 
 static unsigned long

@@ -32,7 +32,7 @@ STAILQ_HEAD(arrival_list, arrival);
 
 struct worker_private {
 	pthread_t thread;
-	bool running;	   /* to be joined */
+	bool running;      /* to be joined */
 	atomic_ulong self; /* pthread_self() of its loop; 0: none yet */
 	struct listener **listeners;
 	size_t nlisteners;

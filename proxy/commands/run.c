@@ -440,8 +440,8 @@ const struct command command_run = {
 		 "    [--server-name N]... [--allow CIDR]...",
 	.summary = "the proxy, in the foreground, until SIGTERM or SIGINT",
 	.details =
-	    "  -c FILE            the configuration; default " CONFIG_DEFAULT_FILE
-	    "\n\n"
+	    "  -c FILE            the configuration; default:\n"
+	    "                     " CONFIG_DEFAULT_FILE "\n\n"
 	    "One endpoint without a file:\n"
 	    "  --engine E         postgres, redshift, tls\n"
 	    "  --listen A:P       where clients connect: 127.0.0.1:5432, "
