@@ -182,7 +182,22 @@ send_out(struct play *p)
 }
 
 /* Each step has its bytes in memory of their own, to the byte, so that a
- * sanitizer sees what a larger buffer would hide. */
+ * sanitizer sees what a larger buffer would hide.  For the few messages that
+ * are longer than this it would take longer than it is worth. */
+#define EXACT_MAX 16384
+
+static uint8_t *
+exact_copy(const struct row *r)
+{
+	uint8_t *copy;
+
+	if (r->len == 0 || r->len > EXACT_MAX)
+		return NULL;
+	copy = must(malloc(r->len));
+	memcpy(copy, r->at, r->len);
+	return copy;
+}
+
 static struct verdict
 step(struct play *p)
 {
@@ -193,11 +208,12 @@ step(struct play *p)
 	for (i = 0; i < LEG_COUNT; i++) {
 		const struct row *unread = &p->unread[i];
 
-		copies[i] = unread->len > 0 ? must(malloc(unread->len)) : NULL;
-		if (copies[i] != NULL)
-			memcpy(copies[i], unread->at, unread->len);
+		copies[i] = exact_copy(unread);
 		had[i] = unread->len;
-		p->n.in[i] = (struct rd){ .at = copies[i], .left = had[i] };
+		p->n.in[i] = (struct rd){
+			.at = copies[i] != NULL ? copies[i] : unread->at,
+			.left = had[i],
+		};
 	}
 	v = p->state == PLAY_REFUSING ? neg_refuse(&p->n) : neg_step(&p->n);
 	send_out(p);
