@@ -1,7 +1,6 @@
 #include "conf/trust.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +191,8 @@ judge_warn(struct judge *j, const char *what)
 	char *text = j->v->warning;
 
 	j->v->legacy = true;
+	if (strstr(text, what) != NULL)
+		return;
 	text_add(text, VERDICT_TEXT_MAX, "%s%s", text[0] != '\0' ? "; " : "",
 	    what);
 }
@@ -271,7 +272,9 @@ judge_refuse_x509(struct judge *j, X509_STORE_CTX *ctx)
 	struct cert_verdict *v = j->v;
 	char name[NAME_SHORT];
 
-	(void)judge_refuse(j, words->reason, error, depth);
+	/* A refusal has a code, for the alert that follows from it. */
+	(void)judge_refuse(j, words->reason,
+	    error == X509_V_OK ? words->error : error, depth);
 	if (cert == NULL)
 		cert = j->leaf;
 	if (depth > 0) {
@@ -392,8 +395,7 @@ ends_without_root(int error)
 	return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
 	    error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
 	    error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
-	    error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
-	    error == X509_V_ERR_CERT_UNTRUSTED;
+	    error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
 }
 
 /*
