@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,6 +6,20 @@
 #include "conf/config.h"
 
 #define PROBLEM_TEXT_MAX 1536
+
+/* Words may quote what stands in a file, and names of files are anything: a
+ * problem is one line all the same, and does nothing to a terminal. */
+static char *
+copy_printable(const char *s)
+{
+	char *copy = s == NULL ? NULL : strdup(s), *at;
+
+	for (at = copy; at != NULL && *at != '\0'; at++) {
+		if (iscntrl((unsigned char)*at))
+			*at = '?';
+	}
+	return copy;
+}
 
 static struct problem *
 problems_grow(struct problems *p)
@@ -38,9 +53,10 @@ problem_add(struct problems *p, bool warning, const char *file, unsigned line,
 		return;
 	one->warning = warning;
 	one->line = line;
-	one->file = file == NULL ? NULL : strdup(file);
-	one->path = path == NULL || path[0] == '\0' ? NULL : strdup(path);
-	one->text = strdup(text);
+	one->file = copy_printable(file);
+	one->path =
+	    path == NULL || path[0] == '\0' ? NULL : copy_printable(path);
+	one->text = copy_printable(text);
 }
 
 static bool
