@@ -9,6 +9,7 @@
 struct row {
 	uint8_t *at;
 	size_t len;
+	size_t room;
 };
 
 enum play_state {
@@ -51,7 +52,10 @@ row_append(struct row *r, const void *bytes, size_t n)
 {
 	if (n == 0)
 		return;
-	r->at = must(realloc(r->at, r->len + n));
+	if (r->len + n > r->room) {
+		r->room = 2 * (r->len + n);
+		r->at = must(realloc(r->at, r->room));
+	}
 	memcpy(r->at + r->len, bytes, n);
 	r->len += n;
 }
