@@ -90,8 +90,7 @@ libpq_ways() { # ENDPOINT VERSION
 		"$(at "$1" sslnegotiation=direct)" cancel_safe
 }
 
-descriptors() { find "/proc/${PID[proxy]}/fd" -type l | wc -l; }
-descriptors_are() { [ "$(descriptors)" = "$1" ]; }
+descriptors_are() { [ "$(dbtls_descriptors proxy)" = "$1" ]; }
 
 theme_begin cancel
 certs_make
@@ -112,7 +111,8 @@ newest=${versions[-1]}
 # The first session leaves behind what is made once.
 check "a first session" "^$CANARY" psql "$newest" "$(at "PT$newest")" \
 	-c "SELECT '$CANARY'"
-before=$(descriptors)
+dbtls_idle proxy
+before=$(dbtls_descriptors proxy)
 for v in "${versions[@]}"; do
 	for name in "PT$v" "TT$v" "AT$v" "direct$v"; do
 		[ -n "${port[$name]:-}" ] || continue
@@ -136,7 +136,8 @@ for name in "PT$newest" "TT$newest"; do
 		python3 "$REAL/clients/cancel_stray.py" "${port[$name]}"
 done
 await 10 descriptors_are "$before"
-check_same "descriptors after all, as before" "$(descriptors)" "$before"
+check_same "descriptors after all, as before" \
+	"$(dbtls_descriptors proxy)" "$before"
 check_same "no session failed by a fault of ours" \
 	"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0
 stop proxy

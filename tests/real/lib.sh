@@ -313,6 +313,17 @@ dbtls_again() { # NAME
 
 dbtls_settled() { log_has "$1" 'event=start' || gone "$1"; }
 
+# Until every session that began to relay has ended.
+dbtls_idle() { await 20 dbtls_is_idle "$1"; } # NAME
+dbtls_is_idle() {
+	[ "$(grep -c 'event=session.open ' "$WORK/$1.log")" = \
+		"$(grep -c 'event=session.close ' "$WORK/$1.log")" ]
+}
+
+dbtls_descriptors() { # NAME
+	find "/proc/${PID[$1]}/fd" -type l | wc -l
+}
+
 # The last line of an event about an endpoint, whole.
 dbtls_line() { # NAME EVENT ENDPOINT
 	grep -E "event=$2 .*endpoint=\"?$3\"?( |\$)" "$WORK/$1.log" |

@@ -9,7 +9,6 @@ readonly PAUSE_SECONDS=${PAUSE_SECONDS:-60}
 readonly v=15 SESSIONS=500 SHORT=2000
 readonly ENDPOINTS=200 BUNDLE=150 THREADS=16
 
-descriptors() { find "/proc/${PID[$1]}/fd" -type l | wc -l; }
 kilobytes() { # NAME VmRSS|VmHWM
 	sed -n "s/^$2:[^0-9]*\([0-9]*\).*/\1/p" "/proc/${PID[$1]}/status"
 }
@@ -89,19 +88,12 @@ at_once() { # ROUND
 	stop bench
 	check_same "$SESSIONS sessions at once, round $1: pgbench's status" \
 		"$status" 0
-	settle
+	dbtls_idle proxy
 }
 
 short_ones() {
 	(bench -C -c 10 -j 2 -t $((SHORT / 10)) -f "$WORK/query.sql")
-	settle
-}
-
-# Until every session has ended.
-settle() { await 20 settled; }
-settled() {
-	[ "$(grep -c 'event=session.open ' "$WORK/proxy.log")" = \
-		"$(grep -c 'event=session.close ' "$WORK/proxy.log")" ]
+	dbtls_idle proxy
 }
 
 # --- a large configuration -------------------------------------------------
@@ -176,16 +168,16 @@ reader_check_paused
 
 check "a first session" '^1$' psql $v "host=127.0.0.1 port=$listen
 	user=trusted dbname=app sslmode=disable" -c 'SELECT 1'
-settle
-before=$(descriptors proxy)
+dbtls_idle proxy
+before=$(dbtls_descriptors proxy)
 at_once 1
 memory=$(kilobytes proxy VmRSS)
 at_once 2
-check_same "descriptors after it, as before" "$(descriptors proxy)" "$before"
+check_same "descriptors after it, as before" "$(dbtls_descriptors proxy)" "$before"
 check_most "kilobytes after the second round, as after the first" \
 	"$(kilobytes proxy VmRSS)" $((memory + memory / 10))
 check "$SHORT short sessions" "processed: $SHORT/$SHORT" short_ones
-check_same "descriptors after them, as before" "$(descriptors proxy)" "$before"
+check_same "descriptors after them, as before" "$(dbtls_descriptors proxy)" "$before"
 check_most "kilobytes after them, as before" \
 	"$(kilobytes proxy VmRSS)" $((memory + memory / 10))
 check_same "sessions refused" "$(grep -c session.refused "$WORK/proxy.log")" 0

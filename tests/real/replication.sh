@@ -26,7 +26,8 @@ primary() { # VERSION
 	rows "$v" 1 1000
 	local port=port$v
 	endpoint "pg$v" "${!port}" "localhost:$server" verify-full \
-		"server_name = \"db.test\"; ca = [ \"$PKI/ca.crt\" ];"
+		"server_name = \"db.test\"; ca = [ \"$PKI/ca.crt\" ];
+		timeouts = { drain = 0.5; };"
 }
 
 rows() { # VERSION FIRST LAST
@@ -133,7 +134,7 @@ for v in 15 17 18; do
 	fi
 done
 [ ${#versions[@]} -gt 0 ] || theme_end
-dbtls_run proxy 'timeouts = { drain = 0.5; };' || theme_end
+dbtls_run proxy || theme_end
 
 for v in "${versions[@]}"; do
 	subscription "$v"

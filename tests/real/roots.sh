@@ -128,7 +128,7 @@ root_furnish() { # FOLDER
 	printf '%s\n' 'root:x:0:0:root:/nonexistent:/bin/sh' \
 		'db:x:64999:64999:db:/nonexistent:/bin/sh' >"$1/etc/passwd"
 	printf '%s\n' 'root:x:0:' 'db:x:64999:' >"$1/etc/group"
-	printf '%s\n' '127.0.0.1 localhost' '::1 localhost' >"$1/etc/hosts"
+	printf '%s\n' '127.0.0.1 localhost db.test' '::1 localhost' >"$1/etc/hosts"
 	printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' \
 		>"$1/etc/nsswitch.conf"
 	: >"$1/etc/resolv.conf"
@@ -136,9 +136,10 @@ root_furnish() { # FOLDER
 }
 
 root_make() { # NAME SUITE PACKAGE...
-	local suite=$2 root=$ROOTS/$1 list=$ROOTS/$1.list
+	local suite=$2 root=$ROOTS/$1 list=$ROOTS/$1.list stamp
 	shift 2
-	[ "$(cat "$root/.made-of" 2>/dev/null)" = "$suite $*" ] && return 0
+	stamp="$suite $* $(declare -f root_unpack root_furnish)"
+	[ "$(cat "$root/.made-of" 2>/dev/null)" = "$stamp" ] && return 0
 	mkdir -p "$ROOTS"
 	root_apt "$suite" || return 1
 	root_resolve "$suite" "$@" >"$list" || return 1
@@ -146,7 +147,7 @@ root_make() { # NAME SUITE PACKAGE...
 	rm -rf "$root.new" "$root"
 	root_unpack "$suite" "$root.new" <"$list" || return 1
 	root_furnish "$root.new"
-	echo "$suite $*" >"$root.new/.made-of"
+	echo "$stamp" >"$root.new/.made-of"
 	mv "$root.new" "$root"
 }
 
