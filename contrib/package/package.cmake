@@ -15,7 +15,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 	"dbtls stands between database clients and databases and brings TLS to
- the connections of clients that cannot do it, or do it without checking
- whom they talk to.")
+the connections of clients that cannot do it, or do it without checking
+whom they talk to.")
 
 include(CPack)
