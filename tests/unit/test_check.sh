@@ -1,0 +1,150 @@
+#!/bin/bash
+# `dbtls check`: its exit status, what it shows of an endpoint, and that its
+# JSON is one document.  What it refuses is tested in test_config.c.
+#
+# usage: test_check.sh DBTLS CERTS
+set -u
+export LC_ALL=C
+unset SSL_CERT_FILE SSL_CERT_DIR
+
+dbtls=$1
+certs=$(cd "$2" && pwd) || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+ln -s "$certs" certs
+failures=0
+
+fail() {
+	echo "$*"
+	failures=$((failures + 1))
+}
+
+# The status, and a pattern for all that is said on both outputs, spaces made
+# one.
+expect() { # STATUS PATTERN ARGUMENT...
+	local status=$1 pattern=$2 output got=0
+	shift 2
+	output=$("$dbtls" check "$@" 2>&1 </dev/null) || got=$?
+	output=$(tr -s ' \n' '  ' <<<"$output")
+	[ $got -eq "$status" ] || fail "check $*: status $got: $output"
+	# shellcheck disable=SC2254 # it is a pattern
+	case $output in
+	$pattern) ;;
+	*) fail "check $*: not as \"$pattern\": $output" ;;
+	esac
+}
+
+fingerprint() {
+	openssl x509 -in "certs/$1" -noout -fingerprint -sha256 |
+		sed 's/.*=//; s/://g' | tr A-F a-f
+}
+
+cat >good.conf <<'END'
+endpoints = (
+  { name = "orders"; engine = "postgres";
+    listen = [ "127.0.0.1:5432", "[::1]:5432" ];
+    server = ( "db.test",
+      { address = "10.0.0.7:77"; server_name = "b.test";
+        pin = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; } );
+    ca = [ "certs/ca.crt", "certs/ca2.crt" ]; crl = "certs/crl.pem";
+    identity = { cert = "certs/client.crt"; key = "certs/client.key"; };
+    timeouts = { idle = 600; };
+    labels = { team = "x y"; };
+  },
+  { name = "old"; engine = "redshift";
+    listen = "0.0.0.0:5439";
+    server = "old.test";
+    ssl_mode = "require";
+    tls = { min = "1.0"; seclevel = 0; };
+    client_tls = { mode = "require"; cert = "certs/proxy.chain.pem";
+      key = "certs/proxy.key"; ca = "certs/clients.crt";
+      verify = "require"; };
+    allow = [ "10.0.0.0/8", "fd00::/8" ]; deny = "10.0.0.1";
+    max_sessions = 7;
+    user_timeout = 30;
+  },
+  { name = "plain"; engine = "tls";
+    listen = "unix:/tmp/x"; server = "127.0.0.1:1"; ssl_mode = "none"; }
+);
+END
+
+shows() {
+	expect 0 'good.conf: good; 3 endpoints, * 1 warning *' -c good.conf
+	expect 0 '* orders (postgres) listen 127.0.0.1:5432 \[::1\]:5432 *' \
+		--config=good.conf
+	expect 0 '* clients cleartext, from this machine only *' -c good.conf
+	expect 0 '* ssl_mode verify-full: *' -c good.conf
+	expect 0 '* server db.test:5432 name db.test SNI db.test *' -c good.conf
+	expect 0 '* 10.0.0.7:77 name b.test pin sha256//AAAA*AAA= SNI b.test *' \
+		-c good.conf
+	expect 0 "* anchors 2 certificates CN=ca,*, until 2045-*Z *" \
+		-c good.conf
+	expect 0 "* $(fingerprint ca.crt) *" -c good.conf
+	expect 0 "* CRLs CN=ca,*, next update 20*" -c good.conf
+	expect 0 "* identity CN=client, until * $(fingerprint client.crt) *" \
+		-c good.conf
+	expect 0 '* TLS TLSv1.2 TLSv1.3, security level 2 ciphers *' \
+		-c good.conf
+	expect 0 '* groups *X25519*' -c good.conf
+	expect 0 '* postgres channel_binding = "auto" *' -c good.conf
+	expect 0 '* settings timeouts.idle=600 labels team=x y *' -c good.conf
+	expect 0 '* DMS alone yes *' -c good.conf
+}
+
+shows_what_is_old() {
+	expect 0 '* old (redshift) LEGACY *' -c good.conf
+	expect 0 '* clients TLS allow 10.0.0.0/8 fd00::/8 deny 10.0.0.1/32 *' \
+		-c good.conf
+	expect 0 "* $(fingerprint proxy.crt) names *proxy.test* verify require *" \
+		-c good.conf
+	expect 0 '* their CAs CN=clients,*' -c good.conf
+	expect 0 '* TLS TLSv1 TLSv1.1 TLSv1.2 TLSv1.3, security level 0 *' \
+		-c good.conf
+	expect 0 '* ssl_mode require: *neither chain nor name is checked *' \
+		-c good.conf
+	expect 0 '* settings *max_sessions=7*' -c good.conf
+	expect 0 '* DMS alone no: its own connection is already TLS*' \
+		-c good.conf
+	expect 0 '* warning: endpoints\[1\].user_timeout: *' -c good.conf
+	expect 0 '* ssl_mode none: cleartext*' -c good.conf
+}
+
+refuses() {
+	sed 's/seclevel = 0/ciphers = "NONSENSE"/' good.conf >ciphers.conf
+	expect 2 '*dbtls: ciphers.conf:12: endpoint old: tls.ciphers: *' \
+		-c ciphers.conf
+	echo 'nonsense = 1;' >bad.conf
+	expect 2 'dbtls: bad.conf:1: nonsense: is unknown*' -c bad.conf
+	expect 2 'dbtls: nowhere.conf: cannot be opened*' -c nowhere.conf
+	expect 2 'dbtls: --nonsense: *' --nonsense
+	expect 2 'dbtls: operand: *' operand
+}
+
+json() { # FILE EXPRESSION
+	"$dbtls" check --json -c "$1" 2>/dev/null |
+		python3 -c "import json, sys; d = json.load(sys.stdin)
+assert ($2), d" || fail "check --json -c $1: not $2"
+}
+
+says_it_in_json() {
+	json good.conf 'd["good"] and len(d["endpoints"]) == 3'
+	json good.conf 'not d["errors"] and len(d["warnings"]) == 1'
+	json good.conf 'd["endpoints"][0]["ssl_mode"] == "verify-full"'
+	json good.conf 'd["endpoints"][0]["servers"][1]["names"] == ["b.test"]'
+	json good.conf 'd["endpoints"][0]["settings"]["timeouts.idle"] == "600"'
+	json good.conf 'not d["endpoints"][0]["legacy"]'
+	json good.conf 'd["endpoints"][1]["legacy"]'
+	json good.conf 'd["endpoints"][1]["client"]["tls"]["seclevel"] == 2'
+	json good.conf "'$(fingerprint ca.crt)' ==
+		d['endpoints'][0]['anchors'][0]['sha256']"
+	json good.conf 'd["endpoints"][0]["dms_alone"]'
+	json bad.conf 'not d["good"] and d["errors"][0]["line"] == 1'
+	json bad.conf 'd["errors"][0]["path"] == "nonsense"'
+}
+
+shows
+shows_what_is_old
+refuses
+says_it_in_json
+[ $failures -eq 0 ]
