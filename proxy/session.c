@@ -13,7 +13,7 @@
 /* How long the last words may take to be read. */
 #define CLOSE_SECONDS 2.0
 /* The same where a peer that read slowly is owed a long rest of the stream. */
-#define ABORT_SECONDS 30.0
+#define ABORT_MS 30000
 /* How often to look whether a peer has acknowledged the last of it. */
 #define ABORT_POLL_SECONDS 0.02
 
@@ -427,7 +427,7 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 		break;
 	case SESSION_CLOSING:
 		if (s->aborting &&
-		    relay_now_ms() - s->closing_ms < ABORT_SECONDS * 1000)
+		    relay_now_ms() - s->closing_ms < ABORT_MS)
 			session_abort_go_on(s);
 		else
 			session_bury(s);

@@ -29,7 +29,8 @@ negotiation_new(const struct endpoint *e)
 	neg->n.ops = e->ops;
 	neg->n.policy = &neg->policy;
 	neg->n.options = e->options;
-	if ((neg->n.state = calloc(1, e->ops->state_size)) == NULL)
+	/* a protocol may have no state, and calloc() no answer to that */
+	if ((neg->n.state = calloc(1, e->ops->state_size + 1)) == NULL)
 		goto fail;
 	for (i = 0; i < LEG_COUNT; i++) {
 		/* One recv() may bring more than the negotiator wants. */
