@@ -426,8 +426,7 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 			session_idle(s);
 		break;
 	case SESSION_CLOSING:
-		if (s->aborting &&
-		    relay_now_ms() - s->closing_ms < ABORT_MS)
+		if (s->aborting && relay_now_ms() - s->closing_ms < ABORT_MS)
 			session_abort_go_on(s);
 		else
 			session_bury(s);
