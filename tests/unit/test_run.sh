@@ -1,0 +1,154 @@
+#!/bin/bash
+# `dbtls run` as a process: what it says to whoever starts it, its signals, its
+# log file and its exit status.
+#
+# usage: test_run.sh DBTLS
+set -u
+
+dbtls=$1
+work=$(mktemp -d)
+pid=
+failed=0
+trap '[ -z "$pid" ] || kill -KILL "$pid"; rm -rf "$work"' EXIT
+
+complain() {
+	echo "FAIL $*"
+	failed=1
+}
+
+# Arguments that are refused, with this on standard error.
+refused() { # PATTERN ARGUMENT...
+	local pattern=$1 status
+	shift
+	"$dbtls" "$@" >"$work/out" 2>"$work/err"
+	status=$?
+	[ $status = 2 ] || complain "dbtls $*: status $status"
+	[ ! -s "$work/out" ] || complain "dbtls $*: standard output"
+	grep -q -- "^dbtls: $pattern" "$work/err" ||
+		complain "dbtls $*: $(head -1 "$work/err")"
+}
+
+# Until the command succeeds, for at most 20 seconds.
+wait_for() { # COMMAND...
+	local end=$((SECONDS + 20))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+has() { # WORD FILE
+	grep -qs -- "$1" "$2"
+}
+
+start() { # ARGUMENT...
+	"$dbtls" run "$@" &
+	pid=$!
+}
+
+# The exit status of what start() began.
+ended() { # WANTED
+	local status
+	wait "$pid"
+	status=$?
+	pid=
+	[ $status = "$1" ] || complain "status $status, not $1"
+}
+
+usage() {
+	refused 'no command; see .dbtls --help.'
+	refused 'rnu: no such command; did you mean run?' rnu
+	refused 'zebra: no such command; see .dbtls --help.' zebra
+	refused 'zebra: run takes options only; ' run zebra
+	refused '--lisen: unknown option; did you mean --listen?' run --lisen
+	refused 'run: an endpoint by flags needs --engine, ' run --engine tls
+	refused 'run: -c and an endpoint by flags exclude each other; ' \
+		run -c x --engine tls
+	refused "$work/none: cannot be opened: " run -c "$work/none"
+	refused 'help: there is no command zebra; ' help zebra
+	refused 'zebra: one too many, after run; ' help run zebra
+}
+
+information() {
+	"$dbtls" --version >"$work/out" || complain "--version: status $?"
+	grep -q '^dbtls [0-9]' "$work/out" || complain "version of dbtls"
+	grep -q '^OpenSSL ' "$work/out" || complain "version of OpenSSL"
+	grep -q '^libevent ' "$work/out" || complain "version of libevent"
+	"$dbtls" --version >/dev/full 2>"$work/err"
+	[ $? = 4 ] || complain "--version to a full device succeeds"
+	"$dbtls" run --help >"$work/out" || complain "run --help: status $?"
+	"$dbtls" help run >"$work/err" || complain "help run: status $?"
+	cmp -s "$work/out" "$work/err" || complain "run --help is not help run"
+}
+
+# A configuration with its log in a file.
+configure() { # LISTEN
+	cat >"$work/conf" <<-END
+		threads = 2;
+		log = { format = "json"; to = "$work/log"; };
+		endpoints = ( { name = "a"; engine = "postgres";
+		    listen = [ "$1", "unix:$work/socket" ];
+		    server = "127.0.0.1:1"; ssl_mode = "none"; } );
+	END
+}
+
+port() {
+	sed -n 's/.*"address":"127.0.0.1:\([0-9]*\)".*/\1/p' "$work/log"
+}
+
+process() {
+	configure 127.0.0.1:0
+	start -c "$work/conf"
+	wait_for has '"address":"unix:' "$work/log" || complain "no start"
+	[ "$(stat -c %a "$work/log" "$work/socket" | xargs)" = "640 660" ] ||
+		complain "modes of the log and the socket"
+	has '"client_leg":"cleartext","mode":"none"' "$work/log" ||
+		complain "the mode and the clear client leg are not told"
+	has '"event":"config.loaded".*"sha256":"[0-9a-f]*",' "$work/log" ||
+		complain "the hash of the file is not told"
+
+	configure "127.0.0.1:$(port)"
+	refused "a: listen 127.0.0.1:$(port): served by pid $pid (dbtls); " \
+		run -c "$work/conf"
+	configure 127.0.0.1:0
+	refused "a: listen unix:$work/socket: served by pid $pid (dbtls); " \
+		run -c "$work/conf"
+
+	mv "$work/log" "$work/log.1"
+	kill -USR1 "$pid"
+	wait_for has '"event":"log.reopened"' "$work/log" ||
+		complain "SIGUSR1 does not reopen the log"
+
+	kill -TERM "$pid"
+	ended 0
+	has '"event":"stop"' "$work/log" || complain "no stop in the log"
+	[ ! -e "$work/socket" ] || complain "the socket is left behind"
+}
+
+# Nothing is written into what takes the place of standard error.
+closed() {
+	rm -f "$work/log"
+	start -c "$work/conf" <&- >&- 2>&-
+	wait_for has '"address":"unix:' "$work/log" || complain "no start"
+	[ "$(readlink "/proc/$pid/fd/2")" = /dev/null ] ||
+		complain "standard error is something else"
+	kill -INT "$pid"
+	ended 0
+}
+
+flags() {
+	start --engine postgres --listen 127.0.0.1:0 --server 127.0.0.1:1 \
+		--ssl-mode none 2>"$work/err"
+	wait_for has 'event=listen.*endpoint=default' "$work/err" ||
+		complain "no endpoint by flags"
+	kill -TERM "$pid"
+	ended 0
+}
+
+usage
+information
+process
+closed
+flags
+[ $failed = 0 ] && echo "run: as it should be"
+exit $failed
