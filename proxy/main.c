@@ -115,10 +115,15 @@ open_standard(void)
 int
 main(int argc, char **argv)
 {
+	struct err err;
 	int status;
 
 	open_standard();
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (tls_init(&err) == -1) {
+		error_print(&err);
+		return EXIT_INTERNAL;
+	}
 	status = dispatch(argc, argv);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
