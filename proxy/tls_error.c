@@ -169,6 +169,21 @@ static enum tls_result __attribute__((format(printf, 4, 5))) tls_fail_format(
 	    hint);
 }
 
+/* OpenSSL's list of words lacks what TLS 1.3 brought. */
+static const char *
+tls_alert_word(int alert)
+{
+	switch (alert) {
+	case TLS13_AD_MISSING_EXTENSION:
+		return "missing extension";
+	case TLS13_AD_CERTIFICATE_REQUIRED:
+		return "certificate required";
+	case TLS1_AD_NO_APPLICATION_PROTOCOL:
+		return "no application protocol";
+	}
+	return SSL_alert_desc_string_long(alert);
+}
+
 static const char *
 tls_version_word(int version)
 {
@@ -187,6 +202,15 @@ tls_version_word(int version)
 	return "another version";
 }
 
+/* Is there a newer version that the settings keep from being offered? */
+static bool
+tls_max_bounds(const struct tls *t)
+{
+	int max = t->context->settings->max;
+
+	return max != 0 && max < TLS1_3_VERSION;
+}
+
 /* How to meet a server whose versions are not ours. */
 static const char *
 tls_version_hint(const struct tls *t)
@@ -200,7 +224,7 @@ tls_version_hint(const struct tls *t)
 	if (t->hello_version == TLS1_1_VERSION)
 		return "an old server is admitted by: "
 		       "tls = { min = \"1.1\"; seclevel = 0; };";
-	if (t->hello_version == 0 && s->max != 0 && s->max < TLS1_3_VERSION)
+	if (t->hello_version == 0 && tls_max_bounds(t))
 		return "tls.max keeps newer versions from being offered: "
 		       "remove it";
 	if (s->min != 0 && s->min <= TLS1_VERSION && s->seclevel == 0)
@@ -218,7 +242,8 @@ tls_fail_version(struct tls *t)
 	    tls_version_word(s->min == 0 ? TLS1_2_VERSION : s->min);
 
 	/* Old, unless it may be that it is too new for our settings. */
-	if (t->context->leg == LEG_SERVER && s->max == 0)
+	if (t->context->leg == LEG_SERVER &&
+	    (t->hello_version != 0 || !tls_max_bounds(t)))
 		reason = REASON_WEAK;
 	if (t->hello_version != 0 && t->hello_version < TLS1_2_VERSION)
 		return tls_fail_format(t, reason, hint,
@@ -227,14 +252,14 @@ tls_fail_version(struct tls *t)
 	return tls_fail_format(t, reason, hint,
 	    "the %s speaks no version of TLS that is allowed (%s and later%s)",
 	    tls_party(t), min,
-	    s->max == 0 ? "" : ", up to the endpoint's tls.max");
+	    tls_max_bounds(t) ? ", up to the endpoint's tls.max" : "");
 }
 
 /* The server asked for a certificate and then turned us away. */
 static enum tls_result
 tls_fail_identity(struct tls *t, int alert)
 {
-	const char *why = SSL_alert_desc_string_long(alert);
+	const char *why = tls_alert_word(alert);
 
 	if (t->context->own == NULL)
 		return tls_fail_format(t, REASON_IDENTITY,
@@ -273,10 +298,10 @@ tls_fail_alert(struct tls *t, int alert)
 	    t->context->leg == LEG_SERVER)
 		return tls_fail_format(t, tls_reason(t), hint,
 		    "the server %s (alert: %s)", row->what,
-		    SSL_alert_desc_string_long(alert));
+		    tls_alert_word(alert));
 	return tls_fail_format(t, tls_reason(t), tls_alert_hint(t, alert),
 	    "the %s ended TLS with the alert: %s", tls_party(t),
-	    SSL_alert_desc_string_long(alert));
+	    tls_alert_word(alert));
 }
 
 static enum tls_result

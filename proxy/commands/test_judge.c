@@ -69,8 +69,7 @@ judge_chain(struct judged *j)
 
 	if (!checks_chain(j)) {
 		probe_set(j->p, PROBE_CHAIN, PROBE_UNCHECKED,
-		    "not checked (ssl_mode require); the server showed %zu",
-		    j->p->ncerts);
+		    "not checked (ssl_mode require); %zu shown", j->p->ncerts);
 		return;
 	}
 	if (!v->accepted && v->reason != REASON_NAME_MISMATCH &&
@@ -79,10 +78,12 @@ judge_chain(struct judged *j)
 		return;
 	}
 	if (tls_anchor(j->tls, v, &anchor))
-		probe_set(j->p, PROBE_CHAIN, PROBE_OK, "trusted by \"%s\"",
+		probe_set(j->p, PROBE_CHAIN, PROBE_OK,
+		    "%zu shown, trusted by \"%s\"", j->p->ncerts,
 		    anchor.subject);
 	else
-		probe_set(j->p, PROBE_CHAIN, PROBE_OK, "trusted");
+		probe_set(j->p, PROBE_CHAIN, PROBE_OK, "%zu shown, trusted",
+		    j->p->ncerts);
 }
 
 static void
@@ -131,6 +132,9 @@ judge_names(struct judged *j)
 		    ssl_mode_name(j->p->endpoint->mode), carried);
 	else if (j->v->reason == REASON_NAME_MISMATCH)
 		judge_fail(j, PROBE_NAMES, j->v);
+	else if (fits && strcmp(wanted, carried) == 0)
+		probe_set(j->p, PROBE_NAMES, PROBE_OK,
+		    "the certificate is for %s", wanted);
 	else if (fits)
 		probe_set(j->p, PROBE_NAMES, PROBE_OK, "%s is covered by %s",
 		    wanted, carried);

@@ -1,9 +1,10 @@
 #include "proxy/commands/test_probe.h"
 
+#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
-#define MSEC_PER_SEC 1000.0
+#define MSEC_PER_SEC 1e3
+#define USEC_PER_SEC 1e6
 /* Where the text of a step begins. */
 #define INDENT "                  "
 
@@ -124,6 +125,13 @@ json_cert(struct json *j, const struct cert_facts *f)
 	json_end_object(j);
 }
 
+/* To microseconds: more is noise. */
+static double
+rounded(double seconds)
+{
+	return (double)(int64_t)(seconds * USEC_PER_SEC + 0.5) / USEC_PER_SEC;
+}
+
 static void
 json_step(struct json *j, const struct probe *p, enum probe_step step)
 {
@@ -141,7 +149,7 @@ json_step(struct json *j, const struct probe *p, enum probe_step step)
 	if (s->remedy[0] != '\0')
 		json_string(j, "remedy", s->remedy);
 	if (s->timed)
-		json_number(j, "seconds", s->seconds);
+		json_number(j, "seconds", rounded(s->seconds));
 	json_end_object(j);
 }
 

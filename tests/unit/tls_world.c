@@ -130,7 +130,10 @@ world_endpoint(enum ssl_mode mode, const struct keypair *ca, const char *name)
 	e->ops = &neg_postgres;
 	e->mode = mode;
 	e->trust = world_trust(mode, ca, false);
-	e->tls = (struct tls_settings){ .min = TLS1_2_VERSION, .seclevel = 2 };
+	/* as conf/ has them */
+	e->tls = (struct tls_settings){ .min = TLS1_2_VERSION,
+		.max = TLS1_3_VERSION,
+		.seclevel = 2 };
 	e->client_tls = e->tls;
 	e->servers = s;
 	e->nservers = 1;
