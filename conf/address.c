@@ -156,6 +156,15 @@ is_mapped(const uint8_t bytes[16])
 }
 
 bool
+address_is_mapped(const struct address *a)
+{
+	uint8_t bytes[16];
+
+	return a->sa.ss_family == AF_INET6 && address_bytes(a, bytes) &&
+	    is_mapped(bytes);
+}
+
+bool
 address_is_loopback(const struct address *a)
 {
 	static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;

@@ -16,14 +16,21 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+struct read_file {
+	char *path;
+	struct stat st; /* all zero if it is no file */
+};
+
 /* What loading needs while it lasts. */
 struct loader {
 	struct builder builder;
 	struct problems *problems;
 	struct draft *top;
 	struct config *config;
-	struct file_list
-	    read; /* every file that was read, the main one first */
+	/* Every file that was read, the main one first.  Drafts name theirs, so
+	 * these stay until the end. */
+	struct read_file *read;
+	size_t nread;
 };
 
 static void
@@ -44,42 +51,47 @@ load_text(struct loader *l, char *text, size_t len, const char *file, bool main)
 	    l->problems);
 }
 
-/* Kept until the end: drafts name their file. */
 static const char *
 remember_file(struct loader *l, const char *path)
 {
-	char **list, *copy;
+	struct read_file *read, *one;
 
-	if ((copy = strdup(path)) == NULL)
+	read = reallocarray(l->read, l->nread + 1, sizeof(*read));
+	if (read == NULL)
 		return NULL;
-	list = reallocarray(l->read.list, l->read.n + 1, sizeof(char *));
-	if (list == NULL) {
-		free(copy);
+	l->read = read;
+	one = &read[l->nread];
+	*one = (struct read_file){ .path = strdup(path) };
+	if (one->path == NULL)
 		return NULL;
-	}
-	l->read.list = list;
-	list[l->read.n++] = copy;
-	return copy;
+	if (stat(path, &one->st) == -1)
+		memset(&one->st, 0, sizeof(one->st));
+	l->nread++;
+	return one->path;
 }
 
-static bool
-is_same_file(const char *a, const char *b)
-{
-	struct stat left, right;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	return stat(a, &left) == 0 && stat(b, &right) == 0 &&
-	    left.st_dev == right.st_dev && left.st_ino == right.st_ino;
-}
-
-static bool
-was_read(const struct loader *l, const char *path)
+static void
+forget_files(struct loader *l)
 {
 	size_t i;
 
-	for (i = 0; i < l->read.n; i++) {
-		if (is_same_file(l->read.list[i], path))
+	for (i = 0; i < l->nread; i++)
+		free(l->read[i].path);
+	free(l->read);
+}
+
+/* By whatever name it was read. */
+static bool
+was_read(const struct loader *l, const char *path)
+{
+	struct stat st;
+	size_t i;
+
+	if (stat(path, &st) == -1)
+		return false;
+	for (i = 0; i < l->nread; i++) {
+		if (l->read[i].st.st_dev == st.st_dev &&
+		    l->read[i].st.st_ino == st.st_ino)
 			return true;
 	}
 	return false;
@@ -259,7 +271,7 @@ load_main(const char *file, bool filed, char *text, size_t len,
 	problems_sort(problems);
 	draft_free(l.top);
 	material_free(l.builder.material);
-	file_list_fini(&l.read);
+	forget_files(&l);
 	return made;
 }
 

@@ -58,7 +58,15 @@ check_listen(const char *text, struct err *err)
 {
 	struct address a;
 
-	return address_parse(text, &a, err);
+	if (address_parse(text, &a, err) == -1)
+		return -1;
+	/* An IPv6 listener is for IPv6 only. */
+	if (address_is_mapped(&a))
+		return err_set(err,
+		    "\"%s\" is an IPv4 address in the dress "
+		    "of IPv6; write it as \"127.0.0.1:PORT\"",
+		    text);
+	return 0;
 }
 
 int

@@ -15,6 +15,7 @@
 #define SHOWN_MAX     80 /* of a value in a message */
 #define LABELS_MAX    16
 #define LABEL_LEN_MAX 128
+#define ENDPOINTS_MAX 10000
 
 struct reader {
 	const char *file;
@@ -258,6 +259,12 @@ is_label(struct item *it, const config_setting_t *from)
 		    LABELS_MAX);
 		return false;
 	}
+	if (strchr(name, '*') != NULL) {
+		item_problem(it, from,
+		    "has a '*' in its name, which is to "
+		    "be a key in lines of the log");
+		return false;
+	}
 	if (choice_find(reserved_labels, name) >= 0) {
 		item_problem(it, from,
 		    "\"%s\" is a key that lines of the log "
@@ -455,6 +462,11 @@ read_endpoints(struct item *it, const config_setting_t *from)
 		return;
 	}
 	for (i = 0; i < config_setting_length(from); i++) {
+		if (it->draft->nchildren == ENDPOINTS_MAX) {
+			item_problem(it, from, "has more than %d endpoints",
+			    ENDPOINTS_MAX);
+			return;
+		}
 		before = item_enter(it, i);
 		read_endpoint(it, config_setting_get_elem(from, (unsigned)i));
 		it->path[before] = '\0';
@@ -678,6 +690,19 @@ read_group(struct reader *r, const config_setting_t *group, struct draft *d,
 	}
 }
 
+/* What config_scan() does not know of. */
+static void
+report_syntax(struct reader *r, const config_t *tree)
+{
+	const char *words = config_error_text(tree);
+
+	problem_add(r->problems, false, r->file,
+	    (unsigned)config_error_line(tree), NULL, "%s%s", words,
+	    strstr(words, "mismatched") != NULL
+		? "; the values within [ ] must all be of one type"
+		: "");
+}
+
 void
 config_read_text(char *text, size_t len, const char *file, bool main,
     struct draft *top, struct problems *problems)
@@ -691,9 +716,6 @@ config_read_text(char *text, size_t len, const char *file, bool main,
 	if (config_read_string(&tree, text) == CONFIG_TRUE)
 		read_group(&r, config_root_setting(&tree), top, "");
 	else
-		problem_add(problems, false, file,
-		    (unsigned)config_error_line(&tree), NULL,
-		    "%s; the values within [ ] must all be of one type",
-		    config_error_text(&tree));
+		report_syntax(&r, &tree);
 	config_destroy(&tree);
 }

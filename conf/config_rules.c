@@ -226,6 +226,9 @@ check_client_tls(struct rules *r)
 {
 	const struct endpoint *e = r->e;
 
+	if (draft_value(r->d, SETTING_CLIENT_TLS_MODE)->spoilt ||
+	    draft_value(r->d, SETTING_CLIENT_TLS_VERIFY)->spoilt)
+		return;
 	check_client_verify(r);
 	if (e->client_rule == CLIENT_TLS_OFF) {
 		check_client_off(r);

@@ -77,9 +77,15 @@ scan_fail(struct scan *s)
 }
 
 static int
+shown_len(size_t len)
+{
+	return len > SHOWN_MAX ? SHOWN_MAX : (int)len;
+}
+
+static int
 shown(const struct token *t)
 {
-	return t->len > SHOWN_MAX ? SHOWN_MAX : (int)t->len;
+	return shown_len(t->len);
 }
 
 static bool
@@ -412,6 +418,35 @@ scan_strings(struct scan *s)
 	return scan_fail(s);
 }
 
+/* libconfig's names, of which "tls.min" is none. */
+static bool
+scan_name(struct scan *s)
+{
+	const struct token *t = &s->token;
+	size_t i, group = 0;
+
+	for (i = 0; i < t->len; i++) {
+		if (t->at[i] == '.' && group == 0)
+			group = i;
+	}
+	if (group > 0) {
+		scan_problem(s, t->line,
+		    "a dot is no part of a name; write %.*s = { %.*s = VALUE; "
+		    "};",
+		    shown_len(group), t->at, shown_len(t->len - group - 1),
+		    t->at + group + 1);
+		return scan_fail(s);
+	}
+	if ((isalpha((unsigned char)*t->at) || *t->at == '*') &&
+	    memchr(t->at, '+', t->len) == NULL && !is_boolean(t))
+		return true;
+	scan_problem(s, t->line,
+	    "\"%.*s\" is no name; a name has letters, digits, '_' and '-', "
+	    "and begins with a letter",
+	    shown(t), t->at);
+	return scan_fail(s);
+}
+
 static bool
 scan_setting(struct scan *s, size_t first)
 {
@@ -430,6 +465,8 @@ scan_setting(struct scan *s, size_t first)
 			    shown(&s->token), s->token.at);
 		return scan_fail(s);
 	}
+	if (!scan_name(s))
+		return false;
 	before = path_push(s, s->token.at, s->token.len);
 	good = scan_unique(s, first) && scan_next(s);
 	if (good && !is_mark(s, '=') && !is_mark(s, ':')) {

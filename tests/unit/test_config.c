@@ -170,7 +170,7 @@ good_ones_load_in_silence(void)
 static void
 all_errors_have_their_lines(void)
 {
-	static const char text[] = "threads = 3000000000;\n"
+	static const char text[] = "threads = -3000000000;\n"
 				   "nonsense = 1;\n"
 				   "log = {\n"
 				   "\tlevel = \"x\"; };\n"
