@@ -40,8 +40,7 @@ set(both
 	-Wshadow -Wundef -Wdate-time -Wredundant-decls -Wvla -Walloca
 	-Wconversion -Wsign-conversion -Wdouble-promotion -Wenum-conversion
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
-	-Wnested-externs -Wmissing-noreturn
-	-Wpointer-arith -Wwrite-strings -Wnull-dereference
+	-Wnested-externs -Wpointer-arith -Wwrite-strings -Wnull-dereference
 	-Wformat=2 -Wmissing-format-attribute
 	-Wswitch-enum -Wimplicit-fallthrough)
 set(gcc
