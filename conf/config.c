@@ -264,6 +264,8 @@ load_main(const char *file, bool filed, char *text, size_t len,
 		load_failed(&l, file);
 		config_release(l.config);
 	} else {
+		memcpy(problems->sha256, l.config->sha256,
+		    sizeof(problems->sha256));
 		load_text(&l, text, len, name, true);
 		load_includes(&l);
 		made = build_config(&l);

@@ -67,6 +67,7 @@ struct problems {
 	struct problem *list;
 	size_t n;
 	size_t errors; /* how many of them are */
+	char sha256[65]; /* of the main file; empty if it was not read */
 };
 
 void problem_add(struct problems *p, bool warning, const char *file,

@@ -240,6 +240,18 @@ unix_clear(struct listener_set *s, const char *path, struct err *err)
 	return unlink(path) == 0 ? 0 : fail_bind(s, errno, err);
 }
 
+/* The file has its mode from the beginning, and no chmod() can be led astray.
+ * umask belongs to the whole process, which has one thread at this time. */
+static bool
+bind_with_mode(int fd, const struct address *a)
+{
+	mode_t before = umask(ACCESSPERMS & ~UNIX_MODE);
+	bool bound = bind_and_listen(fd, a);
+
+	(void)umask(before);
+	return bound;
+}
+
 static int
 unix_bind(struct listener_set *s, const char *path, struct err *err)
 {
@@ -248,8 +260,7 @@ unix_bind(struct listener_set *s, const char *path, struct err *err)
 	if (unix_clear(s, path, err) == -1)
 		return -1;
 	if ((s->fds[0] = open_socket(AF_UNIX)) == -1 ||
-	    !bind_and_listen(s->fds[0], &s->address) ||
-	    chmod(path, UNIX_MODE) == -1 || stat(path, &st) == -1)
+	    !bind_with_mode(s->fds[0], &s->address) || lstat(path, &st) == -1)
 		return fail_bind(s, errno, err);
 	s->file = true;
 	s->device = st.st_dev;

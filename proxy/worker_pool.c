@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxy/listener.h"
+#include "proxy/log.h"
 #include "proxy/worker_private.h"
 
 /* A session needs two, and some are left for pipes between plain legs. */
@@ -40,15 +41,28 @@ sessions_by_descriptors(const struct config *c)
 	return n < SESSIONS_MIN ? SESSIONS_MIN : (unsigned)n;
 }
 
+static unsigned
+choose_max_sessions(const struct config *c)
+{
+	unsigned possible = sessions_by_descriptors(c);
+
+	if (c->max_sessions == 0)
+		return possible;
+	if (c->max_sessions > possible)
+		log_event(LEVEL_WARN, "limit.descriptors", NULL,
+		    "max_sessions is %u, but the limit of open files is "
+		    "enough for about %u; raise it",
+		    c->max_sessions, possible);
+	return c->max_sessions;
+}
+
 static int
 make_shared(struct proxy *p, struct err *err)
 {
 	const struct config *c = p->config;
 	size_t i;
 
-	p->max_sessions = c->max_sessions;
-	if (p->max_sessions == 0)
-		p->max_sessions = sessions_by_descriptors(c);
+	p->max_sessions = choose_max_sessions(c);
 	p->limits = limits_new(c, p->max_sessions);
 	p->cancels = cancels_new(
 	    p->max_sessions < CANCELS_MAX ? p->max_sessions : CANCELS_MAX);

@@ -77,6 +77,8 @@ log_rejected(const char *file, const struct problems *problems)
 	if (!log_open(&l, LEVEL_ERR, "config.rejected"))
 		return;
 	log_text(&l, "file", file);
+	if (problems->sha256[0] != '\0')
+		log_text(&l, "sha256", problems->sha256);
 	log_uint(&l, "errors", problems->errors);
 	log_close(&l);
 }
