@@ -48,6 +48,7 @@ struct run {
 };
 
 static void advance(struct run *r);
+static void identity_held(struct run *r);
 static void on_readable(struct leg *leg, void *arg);
 static void on_flushed(struct leg *leg, void *arg);
 static void on_failed(struct leg *leg, void *arg);
@@ -162,7 +163,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (r->waits_for_last_word)
-		run_over(r);
+		identity_held(r);
 	else if (r->step == PROBE_RESOLVE)
 		step_failed(r, REASON_RESOLVE, "no answer in time",
 		    "are the nameservers of /etc/resolv.conf reachable?");
@@ -239,49 +240,39 @@ handshake_failed(struct run *r)
 	}
 }
 
-/* In TLS 1.3 a server says only after the handshake whether it takes the
+/*
+ * In TLS 1.3 a server says only after the handshake whether it takes the
  * certificate that it asked for.  Our end of the stream makes it say
- * something: an alert, or its own end. */
-static void
-wait_for_last_word(struct run *r)
-{
-	r->waits_for_last_word = true;
-	step_begin(r, PROBE_IDENTITY);
-	run_deadline(r, LAST_WORD_SECONDS);
-	leg_want_read(&r->leg, true);
-}
+ * something: an alert, or its own end.
+ */
 
 static void
-tell_identity(struct run *r)
+identity_held(struct run *r)
 {
-	const struct endpoint *e = r->p->endpoint;
-
-	if (!tls_identity_asked(r->leg.tls))
-		return;
 	probe_set(r->p, PROBE_IDENTITY, PROBE_OK,
-	    e->identity != NULL
+	    r->p->endpoint->identity != NULL
 		? "the server asked for a client certificate and got ours"
 		: "the server asked for a client certificate, has none of "
 		  "ours, and went on");
+	run_over(r);
 }
 
 static void
-secured(struct run *r)
+identity_refused(struct run *r)
 {
-	keep_tls_facts(r);
-	tell_handshake(r, "");
-	tell_identity(r);
-	probe_judge(r->p, r->leg.tls);
-	if (!leg_shutdown(&r->leg) || !tls_identity_asked(r->leg.tls))
-		run_over(r);
+	struct leg_failure f = leg_failure(&r->leg);
+
+	if (f.error == 0 && f.tls.reason == REASON_IDENTITY)
+		step_failed(r, f.tls.reason, f.tls.text, f.tls.hint);
 	else
-		wait_for_last_word(r);
+		step_failed(r, REASON_IDENTITY,
+		    "the server asked for a client certificate, and hung up",
+		    "the server's own log may say why");
 }
 
 static void
 hear_last_word(struct run *r)
 {
-	struct leg_failure f;
 	struct rd bytes;
 	bool more;
 
@@ -291,14 +282,52 @@ hear_last_word(struct run *r)
 		return;
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
-		break;
+		identity_held(r);
+		return;
 	case LEG_FAILED:
-		f = leg_failure(&r->leg);
-		if (f.error == 0 && f.tls.reason == REASON_IDENTITY)
-			step_failed(r, f.tls.reason, f.tls.text, f.tls.hint);
 		break;
 	}
-	run_over(r);
+	/* A reset in answer to our end is no more than impolite. */
+	if (leg_failure(&r->leg).error != 0)
+		identity_held(r);
+	else
+		identity_refused(r);
+}
+
+/* The server was gone before we said anything: its alert may still be here,
+ * to be read. */
+static void
+hear_what_is_left(struct run *r)
+{
+	struct rd bytes;
+	bool more;
+
+	r->leg.error = 0;
+	(void)leg_receive(&r->leg, LEG_RAW_MAX, &bytes, &more);
+	identity_refused(r);
+}
+
+static void
+secured(struct run *r)
+{
+	bool ended;
+
+	keep_tls_facts(r);
+	tell_handshake(r, "");
+	probe_judge(r->p, r->leg.tls);
+	ended = leg_shutdown(&r->leg);
+	if (!tls_identity_asked(r->leg.tls)) {
+		run_over(r);
+		return;
+	}
+	step_begin(r, PROBE_IDENTITY);
+	if (!ended) {
+		hear_what_is_left(r);
+		return;
+	}
+	r->waits_for_last_word = true;
+	run_deadline(r, LAST_WORD_SECONDS);
+	leg_want_read(&r->leg, true);
 }
 
 static void
@@ -538,7 +567,7 @@ on_failed(struct leg *leg, void *arg)
 	int error = leg_failure(leg).error;
 
 	if (r->waits_for_last_word)
-		run_over(r);
+		hear_what_is_left(r);
 	else
 		step_failed(r, REASON_CONNECT,
 		    error == 0 ? "out of memory" : strerror(error),

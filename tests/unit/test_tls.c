@@ -10,7 +10,7 @@
 #include <CUnit/Basic.h>
 #include <openssl/err.h>
 
-#include "tls_world.h"
+#include "tests/unit/tls_world.h"
 
 static const size_t slices[] = { 1, 7, SIZE_MAX };
 static const struct neg_tls offered = { .alpn = "postgresql",

@@ -14,7 +14,7 @@
 #include <CUnit/Basic.h>
 #include <openssl/err.h>
 
-#include "tls_world.h"
+#include "tests/unit/tls_world.h"
 
 static double
 seconds(void)

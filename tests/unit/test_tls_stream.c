@@ -11,7 +11,7 @@
 #include <CUnit/Basic.h>
 #include <openssl/err.h>
 
-#include "tls_world.h"
+#include "tests/unit/tls_world.h"
 
 #define BULK  (10 * 1024 * 1024)
 #define CHUNK (256 * 1024)

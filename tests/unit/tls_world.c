@@ -1,4 +1,4 @@
-#include "tls_world.h"
+#include "tests/unit/tls_world.h"
 
 #include <assert.h>
 #include <stdlib.h>
