@@ -13,7 +13,7 @@ needs_missing() { # PACKAGE...
 }
 
 needs() { # PACKAGE...
-	local missing
+	local missing said
 	mapfile -t missing < <(needs_missing "$@")
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
@@ -23,8 +23,11 @@ needs() { # PACKAGE...
 	fi
 	echo "installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
-	apt-get -qq -o DPkg::Lock::Timeout=300 update &&
-		apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-			--no-install-recommends install "${missing[@]}" \
-			>/dev/null </dev/null
+	said=$({
+		apt-get -qq -o DPkg::Lock::Timeout=300 update &&
+			apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+				--no-install-recommends install "${missing[@]}"
+	} 2>&1 </dev/null) && return 0
+	echo "$said" >&2
+	return 1
 }
