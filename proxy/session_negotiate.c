@@ -184,6 +184,7 @@ step(struct session *s)
 	struct verdict v;
 	size_t had[LEG_COUNT], i;
 
+	neg->unseen = 0;
 	for (i = 0; i < LEG_COUNT; i++) {
 		n->in[i] = unread_rd(&neg->unread[i], n->ops->window);
 		had[i] = n->in[i].left;
@@ -193,6 +194,9 @@ step(struct session *s)
 	v = neg->refusing ? neg_refuse(n) : neg_step(n);
 	for (i = 0; i < LEG_COUNT; i++) {
 		assert(n->in[i].left <= had[i]);
+		/* What the window hid comes into view as it moves on. */
+		if (had[i] < neg->unread[i].len && n->in[i].left < had[i])
+			neg->unseen |= 1u << i;
 		queue_consume(&neg->unread[i], had[i] - n->in[i].left);
 		n->in[i] = (struct rd){ .left = 0 };
 	}
@@ -474,6 +478,8 @@ carry_out(struct session *s, const struct verdict *v)
 {
 	switch (v->kind) {
 	case V_READ:
+		if (v->from & s->neg->unseen)
+			return true;
 		s->neg->waiting = v->from;
 		check_waiting(s);
 		return false;

@@ -45,6 +45,7 @@ struct negotiation {
 	struct queue unread[LEG_COUNT];
 	bool ended[LEG_COUNT]; /* the peer's direction is over */
 	unsigned waiting;      /* FROM_ mask of the last V_READ */
+	unsigned unseen;       /* ... of what the last step could not see */
 	enum leg_id securing;
 	bool refusing;
 	struct dial *dial;
