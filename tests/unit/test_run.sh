@@ -145,10 +145,40 @@ flags() {
 	ended 0
 }
 
+# A CA of that many days.
+authority() { # FILE DAYS
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$work/key" -out "$1" -days "$2" \
+		-subj "/CN=good for $2 days" 2>"$work/err" ||
+		complain "openssl: $(cat "$work/err")"
+}
+
+# Told once for two endpoints with the same file.
+expiring() {
+	authority "$work/29" 29
+	authority "$work/40" 40
+	cat >"$work/conf" <<-END
+		log = { to = "$work/expiring"; };
+		endpoints = (
+		  { name = "a"; engine = "postgres"; listen = "127.0.0.1:0";
+		    server = "127.0.0.1:1"; ca = [ "$work/29", "$work/40" ]; },
+		  { name = "b"; engine = "postgres"; listen = "unix:$work/b";
+		    server = "127.0.0.1:1"; ca = [ "$work/29", "$work/40" ]; } );
+	END
+	start -c "$work/conf"
+	wait_for has 'expiring level=warn .* what=ca subject="CN=good for 29 ' \
+		"$work/expiring" || complain "not told"
+	kill -TERM "$pid"
+	ended 0
+	[ "$(grep -c 'certificate.expiring' "$work/expiring")" = 1 ] ||
+		complain "an anchor is told more than once, or one too many"
+}
+
 usage
 information
 process
 closed
 flags
+expiring
 [ $failed = 0 ] && echo "run: as it should be"
 exit $failed
