@@ -434,7 +434,7 @@ static bool
 prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;
-	uint8_t mask = (uint8_t)(0xff00u >> rest);
+	uint8_t mask = (uint8_t) ~(UINT8_MAX >> rest);
 
 	if (memcmp(a, b, whole) != 0)
 		return false;

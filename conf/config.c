@@ -16,6 +16,8 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+_Static_assert(CONFIG_SHA256_MAX == MATERIAL_DIGEST_MAX, "a hash is a hash");
+
 struct read_file {
 	char *path;
 	struct stat st; /* all zero if it is no file */
@@ -225,6 +227,20 @@ build_config(struct loader *l)
 	return NULL;
 }
 
+static void
+config_free(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++)
+		endpoint_free(c->endpoints[i]);
+	free(c->endpoints);
+	free(c->log.to);
+	free(c->file);
+	free(c->references);
+	free(c);
+}
+
 static struct config *
 config_new(const char *file, const char *text, size_t len)
 {
@@ -234,16 +250,13 @@ config_new(const char *file, const char *text, size_t len)
 		return NULL;
 	c->generation = 1;
 	c->references = malloc(sizeof(*c->references));
-	if (c->references == NULL) {
-		free(c);
+	c->file = strdup(file);
+	if (c->references == NULL || c->file == NULL ||
+	    material_digest(text, len, c->sha256) == -1) {
+		config_free(c);
 		return NULL;
 	}
 	atomic_init(c->references, 1);
-	if ((c->file = strdup(file)) == NULL ||
-	    material_digest(text, len, c->sha256) == -1) {
-		config_release(c);
-		return NULL;
-	}
 	return c;
 }
 
@@ -314,20 +327,6 @@ config_retain(const struct config *c)
 {
 	(void)atomic_fetch_add(c->references, 1);
 	return c;
-}
-
-static void
-config_free(struct config *c)
-{
-	size_t i;
-
-	for (i = 0; i < c->nendpoints; i++)
-		endpoint_free(c->endpoints[i]);
-	free(c->endpoints);
-	free(c->log.to);
-	free(c->file);
-	free(c->references);
-	free(c);
 }
 
 void

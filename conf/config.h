@@ -17,6 +17,7 @@
 #include "conf/endpoint.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/dbtls/dbtls.conf"
+#define CONFIG_SHA256_MAX   65 /* 32 bytes in hexadecimal, and a NUL */
 
 enum log_level {
 	LEVEL_DEBUG = 0,
@@ -31,9 +32,9 @@ enum log_format {
 };
 
 struct config {
-	unsigned generation; /* counts from 1 */
-	char sha256[65];     /* of the main file, hexadecimal */
-	char *file;          /* "command line" if there is none */
+	unsigned generation;            /* counts from 1 */
+	char sha256[CONFIG_SHA256_MAX]; /* of the main file, hexadecimal */
+	char *file;                     /* "command line" if there is none */
 
 	unsigned threads;      /* never 0: resolved when loaded */
 	unsigned max_sessions; /* of all; 0: by the descriptor limit */
@@ -66,8 +67,8 @@ struct problem {
 struct problems {
 	struct problem *list;
 	size_t n;
-	size_t errors; /* how many of them are */
-	char sha256[65]; /* of the main file; empty if it was not read */
+	size_t errors;                  /* how many of them are */
+	char sha256[CONFIG_SHA256_MAX]; /* the same; empty if it was not read */
 };
 
 void problem_add(struct problems *p, bool warning, const char *file,

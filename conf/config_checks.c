@@ -12,6 +12,7 @@
 #define PIN_PREFIX   "sha256//"
 #define PIN_BASE64   44 /* of 32 bytes: 43 characters and one '=' */
 #define DIGEST_LEN   32
+#define BASE64_BITS  6
 
 int
 check_name(const char *text, struct err *err)
@@ -196,8 +197,8 @@ decode_digest(const char *text, uint8_t digest[DIGEST_LEN])
 	for (i = 0; i < PIN_BASE64 - 1; i++) {
 		if ((value = base64_value(text[i])) == -1)
 			return false;
-		bits = (bits << 6 | (unsigned)value) & 0xffffu;
-		have += 6;
+		bits = (bits << BASE64_BITS | (unsigned)value) & UINT16_MAX;
+		have += BASE64_BITS;
 		if (have < 8)
 			continue;
 		have -= 8;

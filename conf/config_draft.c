@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WORDS_MAX 1536 /* of what is said about a setting */
+
 static int
 set_fallback(struct value *v, const struct setting *s)
 {
@@ -189,7 +191,7 @@ void
 draft_problem(const struct draft *d, enum setting_id id, bool warning,
     struct problems *p, const char *fmt, ...)
 {
-	char words[1536], path[DRAFT_PATH_MAX];
+	char words[WORDS_MAX], path[DRAFT_PATH_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);

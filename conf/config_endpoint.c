@@ -209,7 +209,7 @@ server_build(struct builder *b, const struct draft *d, const struct draft *from,
 		return 0;
 	if (server_parse(words, host, &port, &s->fixed, &err) == -1)
 		return -1;
-	if (port == 0 && !address_is_unix(&s->fixed))
+	if (port == 0 && d->ops != NULL && !address_is_unix(&s->fixed))
 		draft_problem(from, SETTING_SERVER_ADDRESS, false, b->problems,
 		    "\"%s\" has no port, and engine %s has no "
 		    "usual one; write \"HOST:PORT\"",

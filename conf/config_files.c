@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_SIZE_MAX ((size_t)16 * 1024 * 1024)
+#define FILE_MIB_MAX  16
+#define FILE_SIZE_MAX ((size_t)FILE_MIB_MAX * 1024 * 1024)
 #define FIRST_CHUNK   ((size_t)64 * 1024)
 #define FILES_MAX     4096
 
@@ -31,7 +32,8 @@ read_all(FILE *from, char **text, size_t *len, struct err *err)
 {
 	size_t cap = 0;
 
-	for (*len = 0; !feof(from);) {
+	*len = 0;
+	do {
 		if (*len == cap && grow(text, &cap) == -1)
 			return err_set(err, "out of memory");
 		*len += fread(*text + *len, 1, cap - *len, from);
@@ -39,9 +41,9 @@ read_all(FILE *from, char **text, size_t *len, struct err *err)
 			return err_set_errno(err, "cannot be read");
 		if (*len > FILE_SIZE_MAX)
 			return err_set(err,
-			    "is larger than %zu MiB; is it a configuration?",
-			    FILE_SIZE_MAX >> 20);
-	}
+			    "is larger than %d MiB; is it a configuration?",
+			    FILE_MIB_MAX);
+	} while (!feof(from));
 	(*text)[*len] = '\0';
 	return 0;
 }

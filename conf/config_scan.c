@@ -158,8 +158,10 @@ is_hex(const char *at, const char *end)
 static void
 scan_escape(struct scan *s)
 {
-	char c = s->at + 1 < s->end ? s->at[1] : '\0';
+	char c = '\0';
 
+	if (s->at + 1 < s->end)
+		c = s->at[1];
 	if (c == 'x' && is_hex(s->at, s->end)) {
 		if (s->at[2] == '0' && s->at[3] == '0') {
 			scan_problem(s, s->line,
@@ -389,8 +391,10 @@ scan_number(struct scan *s)
 static bool
 is_boolean(const struct token *t)
 {
-	return (t->len == 4 && strncasecmp(t->at, "true", t->len) == 0) ||
-	    (t->len == 5 && strncasecmp(t->at, "false", t->len) == 0);
+	return (t->len == strlen("true") &&
+		   strncasecmp(t->at, "true", t->len) == 0) ||
+	    (t->len == strlen("false") &&
+		strncasecmp(t->at, "false", t->len) == 0);
 }
 
 static bool

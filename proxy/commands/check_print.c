@@ -6,9 +6,10 @@
 
 #include "proxy/commands/check.h"
 
-#define LABEL_WIDTH 10
-#define INDENT      (2 + LABEL_WIDTH + 1)
-#define LINE_WIDTH  79
+#define LABEL_WIDTH      10
+#define INDENT           (2 + LABEL_WIDTH + 1)
+#define LINE_WIDTH       79
+#define SETTING_TEXT_MAX 160 /* "timeouts.idle=600" */
 /* More anchors than these are counted, and only the first of them shown. */
 #define ANCHORS_ALL   20
 #define ANCHORS_FIRST 3
@@ -304,7 +305,7 @@ static void
 print_changed(const char *name, const char *value, void *arg)
 {
 	struct words_row *w = arg;
-	char text[160];
+	char text[SETTING_TEXT_MAX];
 
 	if (is_shown(name))
 		return;
