@@ -152,7 +152,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 
 /* Ends */
 
-void
+static void
 session_bury(struct session *s)
 {
 	struct worker *w = s->worker;

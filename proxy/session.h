@@ -32,8 +32,6 @@ void session_drain(struct session *s);
 /* Both for every session of a worker, on its thread. */
 void session_drain_all(struct worker *w);
 void session_end_all(struct worker *w, enum reason reason, const char *text);
-/* The same once the loop has ended: none is left, whatever it had to say. */
-void session_discard_all(struct worker *w);
 
 /* Frees what has ended; the worker calls it from its loop. */
 void session_reap(struct worker *w);

@@ -26,14 +26,3 @@ session_end_all(struct worker *w, enum reason reason, const char *text)
 		session_end(s, reason, text);
 	}
 }
-
-void
-session_discard_all(struct worker *w)
-{
-	struct session *s;
-
-	session_end_all(w, REASON_DRAIN, "the proxy was told to stop");
-	while ((s = TAILQ_FIRST(&w->sessions)) != NULL)
-		session_bury(s);
-	session_reap(w);
-}

@@ -94,8 +94,6 @@ void session_leg_failed(struct session *s, enum leg_id leg);
 void session_close(struct session *s, enum reason reason, const char *detail);
 /* It is over, and must not look complete to whoever is left. */
 void session_abort(struct session *s, enum reason reason, const char *detail);
-/* From CLOSING: whatever was still on its way is lost. */
-void session_bury(struct session *s);
 
 /* session_negotiate.c */
 struct negotiation *negotiation_new(const struct endpoint *e);

@@ -355,7 +355,8 @@ worker_free(struct worker *w)
 	if (w == NULL)
 		return;
 	free_arrivals(w);
-	session_discard_all(w);
+	session_end_all(w, REASON_DRAIN, "the proxy was told to stop");
+	session_reap(w);
 	if (w->dialer != NULL)
 		dialer_free(w->dialer);
 	private_free(w->private);

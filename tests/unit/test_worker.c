@@ -111,13 +111,6 @@ session_end_all(struct worker *w, enum reason reason, const char *text)
 		session_end(s, reason, text);
 }
 
-void
-session_discard_all(struct worker *w)
-{
-	session_end_all(w, REASON_DRAIN, NULL);
-	session_reap(w);
-}
-
 /*
  * The world.
  */
