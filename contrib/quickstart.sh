@@ -209,7 +209,9 @@ kept() {
 	disown "${pids[@]}"
 	cat >"$work/stop" <<-STOP
 		kill -INT ${pids[*]}
-		while kill -0 ${pids[*]} 2>/dev/null; do sleep 0.1; done
+		for pid in ${pids[*]}; do
+			while kill -0 \$pid 2>/dev/null; do sleep 0.1; done
+		done
 		rm -r "$work"
 	STOP
 	cat <<-TEXT
