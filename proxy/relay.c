@@ -178,6 +178,8 @@ relay_send_failed(struct relay *r, struct leg *leg)
 	struct rd bytes;
 	bool more;
 
+	/* ... unless it would overtake what is in the pipe. */
+	dead = dead && f->piped == 0;
 	while (dead && result == LEG_OK && !f->ended && !leg_blocked(f->to)) {
 		result = leg_receive(leg, LEG_RAW_MAX, &bytes, &more);
 		if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))

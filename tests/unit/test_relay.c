@@ -342,6 +342,80 @@ last_words_of_a_reset_server_arrive(void)
 	world_stop(&w);
 }
 
+/* Sends the pattern until nothing more is taken, not even by the relay. */
+static void
+write_until_full(struct world *w)
+{
+	const int room = 8 * CHUNK;
+	static uint8_t buf[CHUNK];
+	uint64_t at = 0, before;
+	ssize_t n;
+	size_t i;
+
+	/* Only reads that fill the buffer are worth a pipe. */
+	if (setsockopt(w->leg[LEG_SERVER].fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		sizeof(room)) == -1)
+		(void)setsockopt(w->leg[LEG_SERVER].fd, SOL_SOCKET, SO_RCVBUF,
+		    &room, sizeof(room));
+	do {
+		before = at;
+		do {
+			for (i = 0; i < CHUNK; i++)
+				buf[i] = pattern(at + i);
+			n = send(w->outside[LEG_SERVER], buf, CHUNK,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+			at += n > 0 ? (uint64_t)n : 0;
+		} while (n > 0);
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+	} while (at > before);
+}
+
+/* All that has been given to the client or waits for it is one stream. */
+static void
+check_stream(struct world *w)
+{
+	const struct queue *unsent = &w->leg[LEG_CLIENT].unsent;
+	static uint8_t buf[CHUNK];
+	bool right = true, flowing = true;
+	uint64_t at = 0;
+	ssize_t n;
+	size_t i;
+
+	while (flowing) {
+		flowing = leg_in_flight(&w->leg[LEG_CLIENT]) > 0;
+		while ((n = recv(w->outside[LEG_CLIENT], buf, CHUNK,
+			    MSG_DONTWAIT)) > 0)
+			for (i = 0; i < (size_t)n; i++)
+				right = right && buf[i] == pattern(at++);
+	}
+	for (i = 0; i < unsent->len; i++)
+		right = right && queue_data(unsent)[i] == pattern(at++);
+	CU_ASSERT_TRUE(right);
+	CU_ASSERT_TRUE(at > CHUNK);
+}
+
+/* What is read of it at the end must not overtake what is in the pipe. */
+static void
+reset_leaves_no_hole_in_the_stream(void)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct world w;
+
+	world_start(&w, NULL);
+	write_until_full(&w);
+	CU_ASSERT_PTR_NOT_NULL(w.relay.flow[LEG_SERVER].pipe);
+	CU_ASSERT_TRUE(w.relay.flow[LEG_SERVER].piped > 0);
+	(void)setsockopt(w.outside[LEG_SERVER], SOL_SOCKET, SO_LINGER, &now,
+	    sizeof(now));
+	(void)close(w.outside[LEG_SERVER]);
+	w.outside[LEG_SERVER] = -1;
+	CU_ASSERT_EQUAL(send(w.outside[LEG_CLIENT], "more", 4, 0), 4);
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_SERVER_RESET);
+	check_stream(&w);
+	world_stop(&w);
+}
+
 static void
 queue_keeps_order_and_maximum(void)
 {
@@ -380,6 +454,8 @@ main(void)
 		{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
 		{ "last_words_of_a_reset_server_arrive",
 		    last_words_of_a_reset_server_arrive },
+		{ "reset_leaves_no_hole_in_the_stream",
+		    reset_leaves_no_hole_in_the_stream },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
