@@ -359,7 +359,9 @@ session_drain(struct session *s)
 {
 	s->draining = true;
 	switch (s->state) {
-	case SESSION_NEW:
+	case SESSION_NEW: /* who has said nothing need not be told why */
+		session_close(s, REASON_DRAINING, session_where(s));
+		break;
 	case SESSION_NEGOTIATING:
 	case SESSION_CONNECTING:
 	case SESSION_SECURING:
