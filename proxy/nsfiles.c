@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,15 +155,28 @@ next_line(FILE *f, char line[LINE_BYTES])
 	return true;
 }
 
-void
+/* What a file says does not change because it could not be opened for want of
+ * something: that is another matter than a file that is not there, or not for
+ * us to read. */
+static int
+open_file(const char *path, FILE **f)
+{
+	if ((*f = fopen(path, "re")) != NULL)
+		return 0;
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 0;
+}
+
+int
 resolv_conf_read(struct resolv_conf *rc, const char *path)
 {
 	char line[LINE_BYTES];
 	FILE *f;
+	int result;
 
 	memset(rc, 0, sizeof(*rc));
 	rc->ndots = NDOTS_DEFAULT;
-	if ((f = fopen(path, "re")) != NULL) {
+	result = open_file(path, &f);
+	if (f != NULL) {
 		while (next_line(f, line))
 			read_resolv_line(rc, line);
 		(void)fclose(f);
@@ -170,6 +184,7 @@ resolv_conf_read(struct resolv_conf *rc, const char *path)
 	if (rc->servers.n == 0 &&
 	    numeric_address("127.0.0.1", PORT_DNS, &rc->servers.list[0]))
 		rc->servers.n = 1;
+	return result;
 }
 
 /* Is the host among the names of this line? */
@@ -185,23 +200,26 @@ line_names(char *rest, const char *host)
 	return false;
 }
 
-size_t
-hosts_read(const char *path, const char *host, struct address *list, size_t max)
+int
+hosts_read(const char *path, const char *host, struct address *list, size_t max,
+    size_t *n)
 {
 	char line[LINE_BYTES], *rest, *word;
-	size_t n = 0;
 	FILE *f;
 
-	if ((f = fopen(path, "re")) == NULL)
+	*n = 0;
+	if (open_file(path, &f) == -1)
+		return -1;
+	if (f == NULL)
 		return 0;
-	while (n < max && next_line(f, line)) {
+	while (*n < max && next_line(f, line)) {
 		rest = line;
 		if ((word = next_word(&rest)) == NULL || rest == NULL ||
 		    !line_names(rest, host))
 			continue;
-		if (numeric_address(word, 0, &list[n]))
-			n++;
+		if (numeric_address(word, 0, &list[*n]))
+			(*n)++;
 	}
 	(void)fclose(f);
-	return n;
+	return 0;
 }

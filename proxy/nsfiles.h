@@ -31,12 +31,14 @@ struct resolv_conf {
 	unsigned ndots; /* fewer dots than that: the search list comes first */
 	bool rotate;
 };
-void resolv_conf_read(struct resolv_conf *rc, const char *path);
+/* -1 if there is a file, but no descriptor or memory to read it with now. */
+int resolv_conf_read(struct resolv_conf *rc, const char *path)
+    __attribute__((warn_unused_result));
 
 /* The addresses (without ports) that the file has for this name, in its
- * order; 0 if it has none. */
-size_t hosts_read(const char *path, const char *host, struct address *list,
-    size_t max);
+ * order; 0 if it has none.  -1 as above. */
+int hosts_read(const char *path, const char *host, struct address *list,
+    size_t max, size_t *n) __attribute__((warn_unused_result));
 
 /* "10.0.0.1" or "fe80::1%eth0", with that port; false if it is a name. */
 bool numeric_address(const char *text, uint16_t port, struct address *a);

@@ -100,6 +100,7 @@ struct resolver {
 	struct name_chain *buckets;
 
 	struct answer *no_memory; /* for when there is none to make another */
+	struct answer *no_hosts;  /* ... or the hosts file cannot be read */
 	struct resolution_list ready; /* for whom there is an answer */
 	struct event wake;            /* activated to deliver those */
 };
@@ -548,29 +549,32 @@ name_new(struct resolver *r, const char *host)
 	return name;
 }
 
-/* Looks into the hosts file if it is another one than last time. */
-static void
+/* Looks into the hosts file if it is another one than last time.  False if it
+ * cannot be read now: nameservers are not to be asked in its place. */
+static bool
 name_refresh_hosts(struct name *name)
 {
 	struct resolver *r = name->resolver;
 	struct file_stamp stamp = file_stamp_now(r->hosts_path);
 	struct address list[ADDRESSES_MAX];
+	struct answer *a = NULL;
 	char host[HOST_TEXT_MAX];
 	size_t len, n;
 
 	if (name->hosts_known && file_stamp_equals(&stamp, &name->hosts_stamp))
-		return;
-	name->hosts_known = true;
-	name->hosts_stamp = stamp;
-	answer_release(name->hosts);
-	name->hosts = NULL;
+		return true;
 	(void)snprintf(host, sizeof(host), "%s", name->host);
 	len = strlen(host);
 	if (len > 0 && host[len - 1] == '.')
 		host[len - 1] = '\0';
-	n = hosts_read(r->hosts_path, host, list, ADDRESSES_MAX);
-	if (n > 0)
-		name->hosts = answer_of_list(list, n);
+	if (hosts_read(r->hosts_path, host, list, ADDRESSES_MAX, &n) == -1 ||
+	    (n > 0 && (a = answer_of_list(list, n)) == NULL))
+		return false;
+	name->hosts_known = true;
+	name->hosts_stamp = stamp;
+	answer_release(name->hosts);
+	name->hosts = a;
+	return true;
 }
 
 static struct answer *
@@ -613,13 +617,19 @@ static void
 resolver_refresh_conf(struct resolver *r)
 {
 	struct file_stamp stamp = file_stamp_now(r->conf_path);
+	struct resolv_conf conf;
 	struct name *name;
+	bool read;
 
 	if (r->conf_known && file_stamp_equals(&stamp, &r->conf_stamp))
 		return;
-	r->conf_known = true;
+	read = resolv_conf_read(&conf, r->conf_path) == 0;
+	/* Then the last one goes on, and it is tried again next time. */
+	if (!read && r->conf_known)
+		return;
+	r->conf_known = read;
 	r->conf_stamp = stamp;
-	resolv_conf_read(&r->conf, r->conf_path);
+	r->conf = conf;
 	if (r->fixed_nameserver) {
 		r->conf.servers.list[0] = r->nameserver;
 		r->conf.servers.n = 1;
@@ -648,8 +658,11 @@ resolver_init(struct resolver *r, const struct resolver_settings *s)
 	r->nbuckets = hash_buckets(r->max);
 	r->buckets = calloc(r->nbuckets, sizeof(*r->buckets));
 	r->no_memory = answer_of_failure("out of memory");
+	r->no_hosts = answer_of_failure(
+	    "the hosts file cannot be read now: descriptors or memory ran out");
 	return r->hosts_path == NULL || r->conf_path == NULL ||
-		r->buckets == NULL || r->no_memory == NULL
+		r->buckets == NULL || r->no_memory == NULL ||
+		r->no_hosts == NULL
 	    ? -1
 	    : 0;
 }
@@ -694,6 +707,7 @@ resolver_free(struct resolver *r)
 		name_free(name);
 	event_del(&r->wake);
 	answer_release(r->no_memory);
+	answer_release(r->no_hosts);
 	free(r->buckets);
 	free(r->hosts_path);
 	free(r->conf_path);
@@ -745,7 +759,10 @@ resolve_name(struct resolver *r, const char *host, struct resolution *w)
 	if ((name = name_find(r, host)) == NULL &&
 	    (name = name_new(r, host)) == NULL)
 		return false;
-	name_refresh_hosts(name);
+	if (!name_refresh_hosts(name)) {
+		resolution_ready(r, w, r->no_hosts);
+		return true;
+	}
 	if ((known = name_known(name)) != NULL) {
 		resolution_ready(r, w, known);
 		return true;

@@ -1,6 +1,7 @@
 /* The resolver against a nameserver of the test, with a clock of the test. */
 #include "proxy/resolve.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <arpa/inet.h>
@@ -633,7 +634,7 @@ resolv_conf_is_read_as_it_is_written(void)
 	    "domain old.test\nsearch\tone.test . two.test\n"
 	    "options rotate ndots:99 timeout:1 edns0\n"
 	    "nameserver 192.0.2.2\nnameserver 192.0.2.3\n");
-	resolv_conf_read(&rc, w.conf);
+	CU_ASSERT_EQUAL(resolv_conf_read(&rc, w.conf), 0);
 	CU_ASSERT_EQUAL(rc.servers.n, 3);
 	CU_ASSERT_STRING_EQUAL(
 	    address_format(&rc.servers.list[1], text, sizeof(text)),
@@ -646,12 +647,50 @@ resolv_conf_is_read_as_it_is_written(void)
 	CU_ASSERT_EQUAL(rc.ndots, 15);
 	CU_ASSERT_TRUE(rc.rotate);
 	(void)unlink(w.conf);
-	resolv_conf_read(&rc, w.conf);
+	CU_ASSERT_EQUAL(resolv_conf_read(&rc, w.conf), 0);
 	CU_ASSERT_EQUAL(rc.servers.n, 1);
 	CU_ASSERT_STRING_EQUAL(
 	    address_format(&rc.servers.list[0], text, sizeof(text)),
 	    "127.0.0.1:53");
 	CU_ASSERT_EQUAL(rc.ndots, 1);
+	world_fini(&w);
+}
+
+/* Leaves no descriptor to open another file with; returns the limit before. */
+static struct rlimit
+use_up_descriptors(void)
+{
+	struct rlimit limit, none;
+	int next = dup(STDIN_FILENO);
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit){ (rlim_t)next, limit.rlim_max };
+	(void)close(next);
+	(void)setrlimit(RLIMIT_NOFILE, &none);
+	return limit;
+}
+
+/* What was read while there were no descriptors must not count afterwards. */
+static void
+files_that_cannot_be_opened_now_are_read_later(void)
+{
+	static const struct fake_record zone[] = {
+		{ "db.one.test", FAKE_A, "192.0.2.1", 30 },
+	};
+	struct rlimit limit;
+	struct world w;
+
+	world_init(&w);
+	write_file(w.hosts, "192.0.2.2 here.test\n");
+	write_file(w.conf, "search one.test\n");
+	fake_dns_set(w.dns, zone, COUNT(zone));
+	limit = use_up_descriptors();
+	check(&w, "here.test",
+	    "the hosts file cannot be read now: descriptors or memory ran out");
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	CU_ASSERT_EQUAL(fake_dns_asked(w.dns), 0);
+	check(&w, "here.test", "192.0.2.2");
+	check(&w, "db", "192.0.2.1");
 	world_fini(&w);
 }
 
@@ -725,6 +764,7 @@ main(void)
 		TEST(search_list_is_followed),
 		TEST(search_does_not_guess_past_silence),
 		TEST(resolv_conf_is_read_as_it_is_written),
+		TEST(files_that_cannot_be_opened_now_are_read_later),
 		TEST(names_not_used_for_longest_are_forgotten),
 		TEST(what_is_no_name_is_not_asked),
 #undef TEST
