@@ -1,0 +1,85 @@
+/*
+ * loop.c - the whole proxy in one process, between clients and servers that
+ * do what they should not
+ *
+ * usage: loop [TEST]
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/Basic.h>
+
+#include "tests/loop/suites.h"
+
+#if defined(__SANITIZE_THREAD__)
+const char *__tsan_default_suppressions(void);
+
+/* libevent tells epoll of changes when its loop comes round: a descriptor that
+ * was closed since then may be another thread's by now.  It is in no epoll of
+ * ours then, and ENOENT is the right answer. */
+const char *
+__tsan_default_suppressions(void)
+{
+	return "race:epoll_ctl\n";
+}
+#endif
+
+#define TEST(name)          \
+	{                   \
+#name, name \
+	}
+static const CU_TestInfo all_tests[] = {
+	TEST(servers_that_answer_wrongly),
+	TEST(servers_that_leave),
+	TEST(servers_that_keep_silent),
+	TEST(servers_with_certificates),
+	TEST(servers_of_other_ways),
+	TEST(clients_that_open_oddly),
+	TEST(clients_with_tls),
+	TEST(clients_that_end_oddly),
+	TEST(clients_of_any_protocol),
+	TEST(cancel_reaches_the_server_of_its_session),
+	TEST(cancel_in_plaintext_passes_where_tls_is_required),
+	TEST(cancel_is_kept_from_a_server_that_is_not_verified),
+	TEST(more_sessions_than_allowed_are_told),
+	TEST(next_server_is_taken_when_one_refuses),
+	TEST(next_server_is_not_taken_when_one_is_wrong),
+	TEST(client_that_vanishes_ends_the_dial),
+	TEST(connect_timeout_is_told),
+	TEST(bulk_outlasts_a_paused_reader),
+	TEST(drain_lets_relays_end),
+	TEST(stop_ends_everything),
+	TEST(drain_of_nobody_is_idle_at_once),
+	TEST(load_leaves_nothing),
+};
+#undef TEST
+#define TESTS (sizeof(all_tests) / sizeof(all_tests[0]))
+
+int
+main(int argc, char **argv)
+{
+	CU_pSuite suite;
+	unsigned failures;
+	size_t i;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)unsetenv("SSL_CERT_FILE");
+	(void)unsetenv("SSL_CERT_DIR");
+	if (CU_initialize_registry() != CUE_SUCCESS ||
+	    (suite = CU_add_suite("loop", NULL, NULL)) == NULL)
+		return 1;
+	for (i = 0; i < TESTS; i++) {
+		if (argc > 1 && strcmp(argv[1], all_tests[i].pName) != 0)
+			continue;
+		if (CU_add_test(suite, all_tests[i].pName,
+			all_tests[i].pTestFunc) == NULL)
+			return 1;
+	}
+	CU_basic_set_mode(CU_BRM_NORMAL);
+	(void)CU_basic_run_tests();
+	failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures > 0;
+}

@@ -1,0 +1,39 @@
+/* suites.h - all there is to be played, for main() */
+#ifndef TESTS_LOOP_SUITES_H
+#define TESTS_LOOP_SUITES_H
+
+/* servers.c */
+void servers_that_answer_wrongly(void);
+void servers_that_leave(void);
+void servers_that_keep_silent(void);
+void servers_with_certificates(void);
+void servers_of_other_ways(void);
+
+/* clients.c */
+void clients_that_open_oddly(void);
+void clients_with_tls(void);
+void clients_that_end_oddly(void);
+void clients_of_any_protocol(void);
+
+/* cases.c */
+void cancel_reaches_the_server_of_its_session(void);
+void cancel_in_plaintext_passes_where_tls_is_required(void);
+void cancel_is_kept_from_a_server_that_is_not_verified(void);
+void more_sessions_than_allowed_are_told(void);
+void next_server_is_taken_when_one_refuses(void);
+void next_server_is_not_taken_when_one_is_wrong(void);
+void client_that_vanishes_ends_the_dial(void);
+void connect_timeout_is_told(void);
+
+/* bulk.c */
+void bulk_outlasts_a_paused_reader(void);
+
+/* drain.c */
+void drain_lets_relays_end(void);
+void stop_ends_everything(void);
+void drain_of_nobody_is_idle_at_once(void);
+
+/* load.c */
+void load_leaves_nothing(void);
+
+#endif /* TESTS_LOOP_SUITES_H */
