@@ -272,7 +272,8 @@ error_is_ours(int error)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-	case EADDRNOTAVAIL: /* no port, or no IPv6, is left */
+	case EADDRNOTAVAIL: /* no port is left, or there is no IPv6 */
+	case EAGAIN:
 	case EAFNOSUPPORT:
 	case EACCES:
 	case EPERM:

@@ -24,7 +24,6 @@ struct query {
 	size_t server; /* being asked */
 	double timeout;
 	unsigned attempts; /* that are left */
-	unsigned untried;  /* nameservers that have not been asked yet */
 
 	struct dns_name name;
 	enum dns_type type;
@@ -93,9 +92,6 @@ query_fail(struct query *q, enum dns_status trouble)
 	struct dns_answer none = { .status = trouble, .type = q->type };
 
 	query_close(q);
-	/* It has spoken: asking the same one again will not change its mind. */
-	if (trouble == DNS_FAILED && q->untried == 0)
-		q->attempts = 0;
 	if (q->attempts > 0) {
 		q->server = (q->server + 1) % q->servers.n;
 		query_set_timer(q, 0);
@@ -242,8 +238,6 @@ query_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	q->attempts--;
-	if (q->untried > 0)
-		q->untried--;
 	evutil_secure_rng_get_bytes(&q->id, sizeof(q->id));
 	if (q->servers.tcp_only)
 		query_ask_stream(q);
@@ -264,7 +258,6 @@ query_start(struct event_base *base, const struct query_plan *plan,
 	q->server = plan->first % plan->servers->n;
 	q->timeout = plan->timeout;
 	q->attempts = plan->attempts > 0 ? plan->attempts : 1;
-	q->untried = (unsigned)plan->servers->n;
 	q->name = *name;
 	q->type = type;
 	q->fd = -1;
