@@ -395,6 +395,27 @@ relay_failed(struct leg *leg, void *arg)
 	relay_send_failed(arg, leg);
 }
 
+/* Both directions before anything else: where one side takes no more bytes,
+ * what it said earlier must be ahead of what is still to be read of it. */
+static bool
+relay_pass_unread(struct relay *r, const struct rd unread[LEG_COUNT])
+{
+	struct leg *failed = NULL;
+	struct relay_flow *f;
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		f = &r->flow[i];
+		f->bytes = unread[i].left;
+		if (unread[i].left > 0 &&
+		    !leg_send(f->to, unread[i].at, unread[i].left))
+			failed = f->to;
+	}
+	if (failed != NULL)
+		relay_send_failed(r, failed);
+	return failed == NULL;
+}
+
 static void
 relay_take_leg(struct relay *r, struct leg *leg)
 {
@@ -417,9 +438,8 @@ relay_start(struct relay *r, struct leg *client, struct leg *server,
 	r->last_ms = relay_now_ms();
 	relay_take_leg(r, client);
 	relay_take_leg(r, server);
-	for (i = 0; i < LEG_COUNT; i++)
-		if (!relay_pass(r, &r->flow[i], unread[i]))
-			return;
+	if (!relay_pass_unread(r, unread))
+		return;
 	for (i = 0; i < LEG_COUNT; i++)
 		leg_want_read(r->flow[i].from, !leg_blocked(r->flow[i].to));
 	/* What came sealed behind a handshake, or ended before we were here,

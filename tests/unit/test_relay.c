@@ -73,10 +73,16 @@ on_over(struct relay *r, void *arg)
 
 static const struct relay_events events = { on_half, on_over };
 
-static void
-world_start(struct world *w, const char *unread)
+static struct rd
+rd_of(const char *text)
 {
-	struct rd none[LEG_COUNT] = { { .left = 0 }, { .left = 0 } };
+	return (struct rd){ .at = (const uint8_t *)text,
+		.left = text == NULL ? 0 : strlen(text) };
+}
+
+static void
+world_init(struct world *w)
+{
 	int fds[2], i;
 
 	memset(w, 0, sizeof(*w));
@@ -89,11 +95,23 @@ world_start(struct world *w, const char *unread)
 		leg_open(&w->leg[i], fds[1], w->base,
 		    relay_leg_buffers(w->buffers), NULL, NULL);
 	}
-	if (unread != NULL)
-		none[LEG_CLIENT] = (struct rd){ (const uint8_t *)unread,
-			strlen(unread), false };
-	relay_start(&w->relay, &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER], none,
+}
+
+/* With what each has said before. */
+static void
+world_relay(struct world *w, const char *client, const char *server)
+{
+	struct rd unread[LEG_COUNT] = { rd_of(client), rd_of(server) };
+
+	relay_start(&w->relay, &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER], unread,
 	    w->buffers, &events, w);
+}
+
+static void
+world_start(struct world *w, const char *unread)
+{
+	world_init(w);
+	world_relay(w, unread, NULL);
 }
 
 static void
@@ -342,6 +360,33 @@ last_words_of_a_reset_server_arrive(void)
 	world_stop(&w);
 }
 
+/* Whoever resets first: nothing overtakes what was said before the relay. */
+static void
+unread_bytes_of_a_reset_side_go_first(void)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct world w;
+	char text[64];
+	int i, other;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		other = i == LEG_CLIENT ? LEG_SERVER : LEG_CLIENT;
+		world_init(&w);
+		CU_ASSERT_EQUAL(send(w.outside[i], "second", 6, 0), 6);
+		(void)setsockopt(w.outside[i], SOL_SOCKET, SO_LINGER, &now,
+		    sizeof(now));
+		(void)close(w.outside[i]);
+		w.outside[i] = -1;
+		world_relay(&w, "first, ", "first, ");
+		CU_ASSERT_TRUE(run_to_end(&w));
+		leg_close(&w.leg[other]);
+		(void)read_all(w.outside[other], text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, "first, second");
+		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, strlen(text));
+		world_stop(&w);
+	}
+}
+
 /* Sends the pattern until nothing more is taken, not even by the relay. */
 static void
 write_until_full(struct world *w)
@@ -454,6 +499,8 @@ main(void)
 		{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
 		{ "last_words_of_a_reset_server_arrive",
 		    last_words_of_a_reset_server_arrive },
+		{ "unread_bytes_of_a_reset_side_go_first",
+		    unread_bytes_of_a_reset_side_go_first },
 		{ "reset_leaves_no_hole_in_the_stream",
 		    reset_leaves_no_hole_in_the_stream },
 		CU_TEST_INFO_NULL,
