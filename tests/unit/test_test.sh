@@ -106,7 +106,7 @@ files() {
 		    ca = "$certs/ca.crt"; } );
 	END
 	expect 2 '*did you mean first?' -c "$work/conf" frist
-	expect 2 '*`dbtls check` lists them' -c "$work/conf" zebra
+	expect 2 '*dbtls check* lists them' -c "$work/conf" zebra
 	# Both are tested, and the worse one counts.
 	expect 3 "first: tls 127.0.0.1:$port*not tried*first: tls 127.0.0.1:1*FAIL*" \
 		-c "$work/conf" first

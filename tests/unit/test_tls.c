@@ -416,6 +416,23 @@ client_case(enum client_verify verify, const struct keypair *shows,
 	}
 }
 
+/* A client that was asked in vain is told so by an alert. */
+static void
+client_without_a_certificate_is_told(void)
+{
+	struct endpoint *e = world_full();
+	SSL_CTX *peer = world_peer(false, NULL);
+	struct wire w;
+
+	world_client_leg(e, world.good[0], CLIENT_VERIFY_REQUIRE, world.ca);
+	world_peer_versions(peer, TLS1_2_VERSION, TLS1_2_VERSION);
+	wire_open(&w, e, LEG_CLIENT, NULL, peer);
+	wire_shake(&w);
+	CU_ASSERT_STRING_EQUAL(w.peer_error, "sslv3 alert handshake failure");
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 static void
 client_certificates_by_rule(void)
 {
@@ -705,6 +722,7 @@ static CU_TestInfo tests[] = {
 	TEST(chain_is_kept_only_on_demand),
 	TEST(alpn_of_servers),
 	TEST(alpn_of_clients),
+	TEST(client_without_a_certificate_is_told),
 	TEST(client_certificates_by_rule),
 	TEST(identity_is_shown_and_its_refusal_explained),
 	TEST(old_servers_are_refused_with_the_remedy),

@@ -14,6 +14,7 @@
 #include <CUnit/Basic.h>
 #include <openssl/err.h>
 
+#include "proxy/tls_private.h"
 #include "tests/unit/tls_world.h"
 
 /* Of this process, whatever else the machine does. */
@@ -184,8 +185,8 @@ child_describe(void)
 		    NULL);
 		printf("%d/%d/%d ", sign, hash, both);
 	}
-	printf("%s\n",
-	    SSL_get_secure_renegotiation_support(w.peer) ? "safe" : "unsafe");
+	printf("options %llx\n",
+	    (unsigned long long)SSL_CTX_get_options(w.context->ssl));
 	wire_close(&w);
 	world_endpoint_free(e);
 }

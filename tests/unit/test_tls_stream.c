@@ -601,6 +601,32 @@ renegotiation_with_another_leaf_fails(void)
 	world_endpoint_free(e);
 }
 
+/* Once data has come, what a server says of our certificate is no matter of
+ * whether the session may begin. */
+static void
+late_alerts_are_not_about_the_identity(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64], ours[64];
+	size_t len, ours_len;
+	struct wire w;
+
+	e->ops = &neg_redshift;
+	e->identity = world.strange_client;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	expect_exchange(&w);
+	(void)SSL_set_options(w.peer,
+	    SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	SSL_set_verify(w.peer,
+	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	talk(&w, ours, &ours_len, got, &len, sizeof(got));
+	expect_failure(&w, REASON_TLS_ERROR, "alert: unknown CA", NULL);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 static void
 too_much_during_a_renegotiation_fails(void)
 {
@@ -642,6 +668,7 @@ static CU_TestInfo tests[] = {
 	TEST(renegotiation_is_refused_to_clients),
 	TEST(redshift_may_renegotiate),
 	TEST(renegotiation_with_another_leaf_fails),
+	TEST(late_alerts_are_not_about_the_identity),
 	TEST(too_much_during_a_renegotiation_fails),
 	CU_TEST_INFO_NULL,
 };
