@@ -51,12 +51,14 @@ struct dial_choice {
 	size_t nth;
 };
 
+#define DIAL_TEXT_MAX 400
 struct dial_result {
 	int fd; /* connected, non-blocking, close-on-exec; the callback's to
 	         * close.  -1 if the dial failed: */
-	enum reason reason; /* resolve, connect or timeout */
-	bool exhausted;     /* DIAL_NTH: there is no such address */
-	char text[400];     /* printable; names and errors of each attempt */
+	enum reason reason;       /* resolve, connect or timeout */
+	bool exhausted;           /* DIAL_NTH: there is no such address */
+	char text[DIAL_TEXT_MAX]; /* printable; names and errors of each
+	                           * attempt */
 
 	const struct server *server;
 	struct address address;

@@ -211,7 +211,10 @@ put_text_value(struct log_line *l, const uint8_t *value, size_t len)
 }
 
 #define UTF8_REPLACEMENT 0xfffdu
-#define UTF16_PLANE      0x10000u
+#define UTF16_PLANE      0x10000u /* what follows needs two surrogates */
+#define UTF16_HIGH       0xd800u
+#define UTF16_LOW        0xdc00u
+#define UTF16_LOW_BITS   0x3ffu
 
 static void
 put_json_point(struct log_line *l, uint32_t point)
@@ -227,8 +230,8 @@ put_json_point(struct log_line *l, uint32_t point)
 		put_format(l, "\\u%04x", (unsigned)point);
 	} else {
 		point -= UTF16_PLANE;
-		put_format(l, "\\u%04x\\u%04x", 0xd800u + (point >> 10),
-		    0xdc00u + (point & 0x3ff));
+		put_format(l, "\\u%04x\\u%04x", UTF16_HIGH + (point >> 10),
+		    UTF16_LOW + (point & UTF16_LOW_BITS));
 	}
 }
 

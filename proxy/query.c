@@ -110,7 +110,7 @@ query_open(struct query *q, int type, short what, event_callback_fn cb)
 	q->fd = socket(a->sa.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (q->fd == -1)
 		return false;
-	event_assign(&q->io, q->base, q->fd, what | EV_PERSIST, cb, q);
+	event_assign(&q->io, q->base, q->fd, (short)(what | EV_PERSIST), cb, q);
 	if (connect(q->fd, (const struct sockaddr *)&a->sa, a->len) == -1 &&
 	    errno != EINPROGRESS)
 		return false;
@@ -157,7 +157,8 @@ stream_connected(evutil_socket_t fd, short what, void *arg)
 	struct query *q = arg;
 
 	(void)what;
-	wr_be16(&w, (uint16_t)(12 + q->name.len + 4));
+	wr_be16(&w,
+	    (uint16_t)(DNS_HEAD_LEN + q->name.len + DNS_QUESTION_TAIL_LEN));
 	dns_question_write(&w, q->id, &q->name, q->type);
 	/* A new socket has room for that; one that failed has not. */
 	if (w.full || send(fd, bytes, w.len, MSG_NOSIGNAL) != (ssize_t)w.len) {

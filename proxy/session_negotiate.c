@@ -422,14 +422,16 @@ start_relay(struct session *s)
 
 /* V_DELIVER */
 
-/* A new negotiator plays the same message to the next address. */
-static void
+/* A new negotiator is to play the same message to the next address; false if
+ * that cannot be. */
+static bool
 deliver_again(struct session *s)
 {
 	struct negotiation *neg = s->neg;
 	struct negotiator *n = &neg->n;
 	uint8_t message[NEG_CANCEL_MAX];
 	size_t len = n->route.cancel.left;
+	bool again;
 
 	assert(len <= sizeof(message));
 	memcpy(message, n->route.cancel.at, len);
@@ -443,33 +445,33 @@ deliver_again(struct session *s)
 	n->route = (struct neg_route){ .cancel = { .left = 0 } };
 	neg->nth++;
 	session_enter(s, SESSION_NEGOTIATING);
-	if (!queue_append(&neg->unread[LEG_CLIENT], message, len))
+	again = queue_append(&neg->unread[LEG_CLIENT], message, len);
+	explicit_bzero(message, sizeof(message));
+	if (!again)
 		session_refuse(s, REASON_INTERNAL, LEG_CLIENT,
 		    "the proxy is out of memory", NULL, NULL);
-	else
-		session_advance(s);
-	explicit_bzero(message, sizeof(message));
+	return again;
 }
 
 /* The server has done with the request: whatever else it said is not for the
- * client, who waits for the end of the connection only. */
-static void
+ * client, who waits for the end of the connection only.  True: the negotiator
+ * is to be asked, about the next address. */
+static bool
 delivered(struct session *s)
 {
 	if (s->neg->fan_out && s->neg->nth + 1 < FAN_OUT_MAX)
-		deliver_again(s);
-	else
-		session_close(s, REASON_SERVER_CLOSED, NULL);
+		return deliver_again(s);
+	session_close(s, REASON_SERVER_CLOSED, NULL);
+	return false;
 }
 
-static void
+static bool
 start_delivery(struct session *s)
 {
 	s->neg->waiting = 0;
 	session_enter(s, SESSION_DELIVERING);
 	leg_want_read(&s->leg[LEG_SERVER], true);
-	if (s->neg->ended[LEG_SERVER])
-		delivered(s);
+	return s->neg->ended[LEG_SERVER] && delivered(s);
 }
 
 /* Carries out one verdict; true: the negotiator is to be asked again. */
@@ -492,8 +494,7 @@ carry_out(struct session *s, const struct verdict *v)
 		start_relay(s);
 		return false;
 	case V_DELIVER:
-		start_delivery(s);
-		return false;
+		return start_delivery(s);
 	case V_END:
 		if (s->neg->refusing)
 			session_close(s, s->reason, NULL);
@@ -576,10 +577,10 @@ delivering_readable(struct session *s, enum leg_id id)
 	case LEG_FAILED:
 		break;
 	}
-	if (id == LEG_SERVER)
-		delivered(s);
-	else
+	if (id == LEG_CLIENT)
 		leg_want_read(&s->leg[id], false);
+	else if (delivered(s))
+		session_advance(s);
 }
 
 static void
