@@ -7,25 +7,49 @@
 #include <string.h>
 #include <unistd.h>
 
+static int
+listen_on(unsigned short port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sin.sin_port = htons(port);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    listen(fd, SOMAXCONN) == -1)
+		assert(!"no listener");
+	return fd;
+}
+
 void
 fake_init(struct fake *f, const struct step *steps, SSL_CTX *ctx)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct sockaddr_in sin;
 	socklen_t len = sizeof(sin);
 
 	memset(f, 0, sizeof(*f));
 	f->steps = steps;
 	f->ctx = ctx;
 	f->keep = true;
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (f->listener == -1 ||
-	    bind(f->listener, (struct sockaddr *)&sin, len) == -1 ||
-	    listen(f->listener, SOMAXCONN) == -1 ||
-	    getsockname(f->listener, (struct sockaddr *)&sin, &len) == -1)
-		assert(!"no listener");
+	f->listener = listen_on(0);
+	if (getsockname(f->listener, (struct sockaddr *)&sin, &len) == -1)
+		assert(!"no port");
 	f->port = ntohs(sin.sin_port);
 	(void)pthread_mutex_init(&f->lock, NULL);
+}
+
+void
+fake_hide(struct fake *f)
+{
+	(void)close(f->listener);
+	f->listener = -1;
+}
+
+void
+fake_show(struct fake *f)
+{
+	f->listener = listen_on(f->port);
 }
 
 static void

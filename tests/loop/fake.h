@@ -35,6 +35,9 @@ struct fake {
 
 /* Listens, and accepts once it was started.  Takes `ctx`. */
 void fake_init(struct fake *f, const struct step *steps, SSL_CTX *ctx);
+/* Is not there; is there again, at the port that it had. */
+void fake_hide(struct fake *f);
+void fake_show(struct fake *f);
 void fake_start(struct fake *f, size_t nthreads);
 void fake_fini(struct fake *f);
 /* All connections that were begun have come to their end. */
