@@ -37,9 +37,9 @@ enum dns_type {
 	DNS_AAAA = 28
 };
 
-#define DNS_HEAD_LEN          12
-#define DNS_QUESTION_TAIL_LEN 4 /* type and class */
-#define DNS_QUESTION_MAX      (DNS_HEAD_LEN + DNS_NAME_MAX + DNS_QUESTION_TAIL_LEN)
+#define DNS_HEAD_LEN     12
+#define DNS_TAIL_LEN     4 /* type and class */
+#define DNS_QUESTION_MAX (DNS_HEAD_LEN + DNS_NAME_MAX + DNS_TAIL_LEN)
 void dns_question_write(struct wr *w, uint16_t id, const struct dns_name *name,
     enum dns_type type);
 

@@ -157,8 +157,7 @@ stream_connected(evutil_socket_t fd, short what, void *arg)
 	struct query *q = arg;
 
 	(void)what;
-	wr_be16(&w,
-	    (uint16_t)(DNS_HEAD_LEN + q->name.len + DNS_QUESTION_TAIL_LEN));
+	wr_be16(&w, (uint16_t)(DNS_HEAD_LEN + q->name.len + DNS_TAIL_LEN));
 	dns_question_write(&w, q->id, &q->name, q->type);
 	/* A new socket has room for that; one that failed has not. */
 	if (w.full || send(fd, bytes, w.len, MSG_NOSIGNAL) != (ssize_t)w.len) {
