@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -363,6 +365,17 @@ leg_shutdown(struct leg *leg)
 	return true;
 }
 
+/* After a reset the kernel still counts what was never acknowledged. */
+static bool
+leg_is_dead(const struct leg *leg)
+{
+	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(leg->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	    info.tcpi_state == TCP_CLOSE;
+}
+
 size_t
 leg_in_flight(const struct leg *leg)
 {
@@ -370,7 +383,7 @@ leg_in_flight(const struct leg *leg)
 
 	if (leg->state == LEG_CLOSED || ioctl(leg->fd, SIOCOUTQ, &n) == -1)
 		return 0;
-	return (size_t)n;
+	return n == 0 || leg_is_dead(leg) ? 0 : (size_t)n;
 }
 
 struct leg_failure

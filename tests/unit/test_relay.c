@@ -387,6 +387,31 @@ unread_bytes_of_a_reset_side_go_first(void)
 	}
 }
 
+/* Nobody waits for a peer to take what it cannot take any more. */
+static void
+nothing_is_in_flight_to_a_reset_peer(void)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct pollfd gone = { .events = POLLIN };
+	static const uint8_t zeros[CHUNK];
+	struct world w;
+	int small = 4096;
+
+	world_init(&w);
+	gone.fd = w.leg[LEG_CLIENT].fd;
+	(void)setsockopt(w.outside[LEG_CLIENT], SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small));
+	CU_ASSERT_TRUE(leg_send(&w.leg[LEG_CLIENT], zeros, sizeof(zeros)));
+	CU_ASSERT_TRUE(leg_in_flight(&w.leg[LEG_CLIENT]) > 0);
+	(void)setsockopt(w.outside[LEG_CLIENT], SOL_SOCKET, SO_LINGER, &now,
+	    sizeof(now));
+	(void)close(w.outside[LEG_CLIENT]);
+	w.outside[LEG_CLIENT] = -1;
+	CU_ASSERT_EQUAL(poll(&gone, 1, PATIENT * 1000), 1);
+	CU_ASSERT_EQUAL(leg_in_flight(&w.leg[LEG_CLIENT]), 0);
+	world_stop(&w);
+}
+
 /* Sends the pattern until nothing more is taken, not even by the relay. */
 static void
 write_until_full(struct world *w)
@@ -501,6 +526,8 @@ main(void)
 		    last_words_of_a_reset_server_arrive },
 		{ "unread_bytes_of_a_reset_side_go_first",
 		    unread_bytes_of_a_reset_side_go_first },
+		{ "nothing_is_in_flight_to_a_reset_peer",
+		    nothing_is_in_flight_to_a_reset_peer },
 		{ "reset_leaves_no_hole_in_the_stream",
 		    reset_leaves_no_hole_in_the_stream },
 		CU_TEST_INFO_NULL,
