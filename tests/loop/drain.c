@@ -146,7 +146,7 @@ drain_lets_relays_end(void)
 	client_drain(&connecting);
 	check_error(&connecting, "57P03", "shutting down");
 	CU_ASSERT_TRUE(
-	    actor_send(&opening, STARTUP + 3, sizeof(STARTUP) - 1 - 3));
+	    actor_send(&opening, &STARTUP[3], sizeof(STARTUP) - 1 - 3));
 	client_drain(&opening);
 	check_error(&opening, "57P03", "shutting down");
 
