@@ -174,23 +174,34 @@ tls_handshake(struct tls *t, struct tls_io *io)
 	return result;
 }
 
-/* A renegotiation began it, and its end lets it go. */
+bool
+tls_holds(const struct tls *t)
+{
+	bool ended = (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) != 0;
+
+	return t->held.len > 0 || (t->close_wanted && !ended);
+}
+
+/* A renegotiation began to hold it back, and its end lets it go. */
 static enum tls_result
 tls_send_held(struct tls *t)
 {
 	size_t done;
 	int r;
 
-	if (t->held.len == 0 || SSL_in_init(t->ssl))
+	if (!tls_holds(t) || SSL_in_init(t->ssl))
 		return TLS_DONE;
 	ERR_clear_error();
-	r = SSL_write_ex(t->ssl, t->held.bytes, t->held.len, &done);
-	if (r != 1)
-		return tls_waits(t, r) ? TLS_DONE : tls_fail_openssl(t);
-	assert(done == t->held.len);
-	tls_queue_free(&t->held);
+	if (t->held.len > 0) {
+		r = SSL_write_ex(t->ssl, t->held.bytes, t->held.len, &done);
+		if (r != 1)
+			return tls_waits(t, r) ? TLS_DONE : tls_fail_openssl(t);
+		assert(done == t->held.len);
+		tls_queue_free(&t->held);
+	}
 	if (t->close_wanted)
 		(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
 	return TLS_DONE;
 }
 
@@ -303,10 +314,7 @@ tls_close(struct tls *t, struct tls_io *io)
 		return;
 	t->close_wanted = true;
 	tls_io_begin(t, io);
-	ERR_clear_error();
-	if (t->held.len == 0)
-		(void)SSL_shutdown(t->ssl);
-	ERR_clear_error();
+	(void)tls_send_held(t);
 	tls_io_end(t);
 }
 

@@ -40,7 +40,8 @@ struct tls_context;
 struct tls_stores; /* a thread's X509_STOREs, shared by equal anchors */
 
 struct tls_stores *tls_stores_new(void);
-void tls_stores_free(struct tls_stores *s); /* after every context made of it */
+/* After every context made of it, and every connection. */
+void tls_stores_free(struct tls_stores *s);
 
 /* What openssl.cnf and the environment say never weakens a context.  Of an
  * endpoint that has no TLS on that leg there is no context to be made. */
@@ -114,6 +115,11 @@ enum tls_result tls_write(struct tls *t, struct tls_io *io,
 
 /* close_notify into io->out, once; TLS_SEALED_MAX(0) of room. */
 void tls_close(struct tls *t, struct tls_io *io);
+
+/* While a server renegotiates nothing can be sent: what tls_write() took waits
+ * inside, a close_notify too, until a tls_read() that comes to the end of it
+ * writes them to io->out.  No FIN before that. */
+bool tls_holds(const struct tls *t);
 
 /* Why TLS_FAILED: a reason of the vocabulary, a sentence and a remedy (hint
  * may be NULL).  For a certificate that was refused these are the verdict's. */

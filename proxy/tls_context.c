@@ -301,6 +301,7 @@ tls_context_new(const struct endpoint *e, enum leg_id leg,
 		return NULL;
 	}
 	tls_context_take_side(c, e, leg);
+	assert(leg == LEG_SERVER || c->own != NULL);
 	c->method = stores->method;
 	c->ssl = SSL_CTX_new(
 	    leg == LEG_SERVER ? TLS_client_method() : TLS_server_method());

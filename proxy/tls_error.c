@@ -125,12 +125,9 @@ tls_row_find(const struct tls_row *row, int code)
 	return row;
 }
 
-/* A failure while there is no session yet, and one in the midst of it. */
 static enum reason
 tls_reason(const struct tls *t)
 {
-	if (t->state != TLS_STATE_HANDSHAKE)
-		return REASON_TLS_ERROR;
 	return t->context->leg == LEG_SERVER ? REASON_HANDSHAKE
 					     : REASON_CLIENT_TLS;
 }
@@ -146,6 +143,11 @@ tls_fail(struct tls *t, enum reason reason, const char *text, const char *hint)
 {
 	if (t->state == TLS_STATE_FAILED)
 		return TLS_FAILED;
+	/* A session that has begun is not refused any more, but for what the
+	 * server had still to say of the handshake. */
+	if (t->state == TLS_STATE_SECURED && reason != REASON_IDENTITY &&
+	    reason != REASON_INTERNAL)
+		reason = REASON_TLS_ERROR;
 	t->state = TLS_STATE_FAILED;
 	t->failure = (struct tls_failure){ .reason = reason,
 		.text = text,

@@ -560,6 +560,7 @@ redshift_may_renegotiate(void)
 	(void)SSL_do_handshake(w.peer);
 	(void)wire_read(&w, ours, sizeof(ours), &ours_len);
 	/* while it goes on, what is written waits inside; so does the end */
+	CU_ASSERT_FALSE(tls_holds(w.tls));
 	CU_ASSERT_EQUAL(wire_write(&w, bytes, CHUNK), TLS_DONE);
 	CU_ASSERT_EQUAL(wire_write(&w, bytes, 10), TLS_DONE);
 	wire_shutdown(&w);
@@ -568,6 +569,7 @@ redshift_may_renegotiate(void)
 	CU_ASSERT_EQUAL(memcmp(got, bytes, CHUNK), 0);
 	CU_ASSERT_EQUAL(memcmp(got + CHUNK, bytes, 10), 0);
 	CU_ASSERT_EQUAL(SSL_get_shutdown(w.peer), SSL_RECEIVED_SHUTDOWN);
+	CU_ASSERT_FALSE(tls_holds(w.tls));
 	CU_ASSERT_EQUAL(SSL_renegotiate_pending(w.peer), 0);
 	free(got);
 	free(bytes);
@@ -597,6 +599,50 @@ renegotiation_with_another_leaf_fails(void)
 	talk(&w, ours, &ours_len, got, &len, sizeof(got));
 	expect_failure(&w, REASON_TLS_ERROR, "another certificate", NULL);
 	keypair_release(other);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+static void
+end_waits_for_a_renegotiation(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64], ours[64];
+	size_t len, ours_len;
+	struct wire w;
+
+	e->ops = &neg_redshift;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	(void)wire_read(&w, ours, sizeof(ours), &ours_len);
+	wire_shutdown(&w);
+	CU_ASSERT(tls_holds(w.tls));
+	talk(&w, ours, &ours_len, got, &len, sizeof(got));
+	CU_ASSERT_FALSE(tls_holds(w.tls));
+	CU_ASSERT_EQUAL(SSL_get_shutdown(w.peer), SSL_RECEIVED_SHUTDOWN);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* A certificate that was good when the session began need not be later. */
+static void
+renegotiation_judges_again(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64], ours[64];
+	size_t len, ours_len;
+	struct wire w;
+
+	e->ops = &neg_redshift;
+	wire_open_good_version(&w, e, TLS1_2_VERSION);
+	(void)SSL_set_options(w.peer,
+	    SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	memcpy(e->servers->target.names[0], "no", 2);
+	CU_ASSERT_EQUAL(SSL_renegotiate(w.peer), 1);
+	(void)SSL_do_handshake(w.peer);
+	talk(&w, ours, &ours_len, got, &len, sizeof(got));
+	expect_failure(&w, REASON_TLS_ERROR, "db.test, not no.test", NULL);
 	wire_close(&w);
 	world_endpoint_free(e);
 }
@@ -668,6 +714,8 @@ static CU_TestInfo tests[] = {
 	TEST(renegotiation_is_refused_to_clients),
 	TEST(redshift_may_renegotiate),
 	TEST(renegotiation_with_another_leaf_fails),
+	TEST(end_waits_for_a_renegotiation),
+	TEST(renegotiation_judges_again),
 	TEST(late_alerts_are_not_about_the_identity),
 	TEST(too_much_during_a_renegotiation_fails),
 	CU_TEST_INFO_NULL,
