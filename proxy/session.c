@@ -16,6 +16,7 @@
 #define ABORT_MS 30000
 /* How often to look whether a peer has acknowledged the last of it. */
 #define ABORT_POLL_SECONDS 0.02
+#define MSEC_PER_SEC       1000.0
 
 /* So that a deadline that is set for the rest of a time does not fire just
  * before it. */
@@ -207,7 +208,7 @@ session_conclude(struct session *s, enum reason reason, const char *detail)
 		s->neg->dial = NULL;
 	}
 	session_enter(s, SESSION_CLOSING);
-	s->closing_ms = relay_now_ms();
+	s->give_up_ms = relay_now_ms() + ABORT_MS;
 	return true;
 }
 
@@ -354,9 +355,22 @@ session_end(struct session *s, enum reason reason, const char *text)
 	session_bury(s);
 }
 
+/* The last moments of a session take no longer than a drain. */
+static void
+session_drain_closing(struct session *s)
+{
+	int64_t ms = (int64_t)(s->endpoint->timeouts.drain * MSEC_PER_SEC);
+	int64_t now = relay_now_ms();
+
+	if (ms > 0 && s->give_up_ms > now + ms)
+		s->give_up_ms = now + ms;
+}
+
 void
 session_drain(struct session *s)
 {
+	double drain = s->endpoint->timeouts.drain;
+
 	s->draining = true;
 	switch (s->state) {
 	case SESSION_NEW: /* who has said nothing need not be told why */
@@ -369,11 +383,16 @@ session_drain(struct session *s)
 		    "the proxy is shutting down", "try again later", NULL);
 		break;
 	case SESSION_RELAYING:
-		session_set_deadline(s, s->endpoint->timeouts.drain);
+		session_set_deadline(s, drain);
 		break;
-	case SESSION_DELIVERING: /* these end soon by themselves */
-	case SESSION_REFUSING:
+	case SESSION_DELIVERING:
+		if (drain > 0)
+			session_set_deadline(s, drain);
+		break;
 	case SESSION_CLOSING:
+		session_drain_closing(s);
+		break;
+	case SESSION_REFUSING: /* this ends soon by itself */
 	case SESSION_ENDED:
 		break;
 	}
@@ -422,13 +441,14 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 		session_close(s, REASON_TIMEOUT, session_where(s));
 		break;
 	case SESSION_RELAYING:
+		/* Also one whose peer does not read: this is a promise. */
 		if (s->draining)
-			session_abort(s, REASON_DRAIN, NULL);
+			session_end(s, REASON_DRAIN, NULL);
 		else
 			session_idle(s);
 		break;
 	case SESSION_CLOSING:
-		if (s->aborting && relay_now_ms() - s->closing_ms < ABORT_MS)
+		if (s->aborting && relay_now_ms() < s->give_up_ms)
 			session_abort_go_on(s);
 		else
 			session_bury(s);

@@ -71,8 +71,8 @@ struct session {
 	size_t server;          /* its index in the endpoint */
 	struct leg leg[LEG_COUNT];
 	struct event deadline;
-	int64_t started_us; /* CLOCK_MONOTONIC */
-	int64_t closing_ms;
+	int64_t started_us;      /* CLOCK_MONOTONIC */
+	int64_t give_up_ms;      /* when CLOSING has had its time */
 	struct negotiation *neg; /* NULL once relaying */
 	struct relay relay;
 	struct neg_key *key; /* in the table of cancels; NULL: none */
