@@ -233,6 +233,23 @@ client_certificates() { # VERSION
 		"$v" "$(at optional app "$tls $stranger")"
 }
 
+# psql that has a Kerberos ticket asks for encryption by GSSAPI first: the
+# answer is no, whatever the server would say, and then all is as always.
+gssapi() { # VERSION
+	local v=$1
+	python3 "$REAL/clients/ccache.py" "$WORK/ccache"
+	PSQL_ENV=("KRB5CCNAME=FILE:$WORK/ccache")
+	libpq "server $v: GSSENCRequest is answered" \
+		"server doesn't support GSSAPI" "$v" \
+		"$(at "PT$v" app gssencmode=require)"
+	libpq "server $v: GSSENCRequest, then in clear" "^app\|$CANARY\|TLS" \
+		"$v" "$(at "PT$v" app gssencmode=prefer)"
+	libpq "server $v: GSSENCRequest, then SSLRequest" \
+		"^app\|$CANARY\|TLS" "$v" "$(at "TT$v" app \
+		"gssencmode=prefer $(tls channel_binding=disable)")"
+	PSQL_ENV=()
+}
+
 psycopg() { # VERSION
 	local v=$1 n ask
 	for n in 2 3; do
@@ -349,6 +366,7 @@ for v in "${versions[@]}"; do
 	binding "$v"
 	client_leg "$v"
 	server_leg "$v"
+	gssapi "$v"
 done
 client_certificates "$newest"
 psycopg "$newest"

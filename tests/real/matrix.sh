@@ -198,5 +198,9 @@ DATABASE=tlsonly row server-insists - db.test ca - -
 server=$without
 row server-without-tls - db.test ca - tls_refused
 
+while read -r name mode _; do
+	[ -n "${port[$name.$mode]:-}" ] ||
+		fail "differences.txt" "$name $mode is no cell of the matrix"
+done < <(grep -v '^#' "$REAL/differences.txt")
 stop proxy
 theme_end
