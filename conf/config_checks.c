@@ -7,6 +7,7 @@
 #include "conf/config_settings.h"
 #include "conf/endpoint.h"
 #include "conf/trust.h"
+#include "conf/words.h"
 
 #define NAME_LEN_MAX 64
 #define PIN_PREFIX   "sha256//"

@@ -10,6 +10,7 @@
 #include <libconfig.h>
 
 #include "conf/config_scan.h"
+#include "conf/words.h"
 #include "protocols/negotiator.h"
 
 #define SHOWN_MAX     80 /* of a value in a message */

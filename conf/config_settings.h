@@ -146,9 +146,6 @@ bool setting_is_group(enum setting_scope scope, const char *path);
 void setting_suggest(enum setting_scope scope, const char *group,
     const char *word, const char *engine, char *text, size_t size);
 
-/* The nearest of some words, NULL if none is near. */
-const char *word_suggest(const char *word, const char *const *choices);
-
 /* "a whole number from 0 to 1024": what the setting takes. */
 void setting_expects(const struct setting *s, char *text, size_t size);
 

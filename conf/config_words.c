@@ -3,85 +3,12 @@
  */
 #include "conf/config_settings.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "conf/config.h"
+#include "conf/words.h"
 #include "protocols/negotiator.h"
-
-#define WORD_MAX 32 /* longer ones are like nothing we know */
-
-static size_t
-least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static bool
-same_letter(char a, char b)
-{
-	return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
-/* How many letters must be left out, put in, changed or swapped with their
- * neighbour to make one word of the other (optimal string alignment). */
-static size_t
-word_distance(const char *a, const char *b)
-{
-	size_t rows[3][WORD_MAX + 1], la = strlen(a), lb = strlen(b), i, j;
-	size_t *now = rows[1], *last = rows[0], *before = rows[2], *spare;
-
-	if (la > WORD_MAX || lb > WORD_MAX)
-		return WORD_MAX;
-	for (j = 0; j <= lb; j++)
-		last[j] = before[j] = j;
-	for (i = 1; i <= la; i++) {
-		now[0] = i;
-		for (j = 1; j <= lb; j++) {
-			bool same = same_letter(a[i - 1], b[j - 1]);
-
-			now[j] = least(last[j - 1] + (same ? 0 : 1),
-			    least(last[j], now[j - 1]) + 1);
-			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
-			    same_letter(a[i - 2], b[j - 1]))
-				now[j] = least(now[j], before[j - 2] + 1);
-		}
-		spare = before;
-		before = last;
-		last = now;
-		now = spare;
-	}
-	return last[lb];
-}
-
-/* A third of it may be wrong, and one letter of the shortest. */
-static bool
-is_near(const char *word, const char *known, size_t *best)
-{
-	size_t distance = word_distance(word, known);
-
-	if (distance > 1 && distance > strlen(word) / 3)
-		return false;
-	/* "min" is not "max", nor "on" "off". */
-	if (distance * 2 > strlen(word) || distance >= *best)
-		return false;
-	*best = distance;
-	return true;
-}
-
-const char *
-word_suggest(const char *word, const char *const *choices)
-{
-	const char *found = NULL;
-	size_t best = WORD_MAX;
-
-	for (; *choices != NULL; choices++) {
-		if (is_near(word, *choices, &best))
-			found = *choices;
-	}
-	return found;
-}
 
 /* The last word of a path, with the group that it is in. */
 static const char *
@@ -129,7 +56,7 @@ suggest_member(enum setting_scope scope, const char *group, const char *wrong,
 		    len > WORD_MAX)
 			continue;
 		(void)snprintf(known, sizeof(known), "%.*s", (int)len, word);
-		if (is_near(wrong, known, &best))
+		if (word_is_near(wrong, known, &best))
 			memcpy(found, known, sizeof(known));
 	}
 	return best < WORD_MAX;
@@ -201,7 +128,7 @@ setting_suggest(enum setting_scope scope, const char *group, const char *word,
 	if (suggest_member(scope, group, word, found))
 		(void)snprintf(text, size, "; did you mean \"%s\"?", found);
 	else if (scope == SCOPE_ENDPOINT && engine != NULL &&
-	    group[0] == '\0' && is_near(word, engine, &best))
+	    group[0] == '\0' && word_is_near(word, engine, &best))
 		(void)snprintf(text, size, "; did you mean \"%s\"?", engine);
 	else
 		suggest_place(scope, word, text, size);

@@ -86,3 +86,17 @@ endpoint_policy(const struct endpoint *e)
 		policy.server = SERVER_TLS_FIRST;
 	return policy;
 }
+
+const char *
+endpoint_client_leg(const struct endpoint *e)
+{
+	switch (e->client_rule) {
+	case CLIENT_TLS_OFF:
+		return "cleartext";
+	case CLIENT_TLS_ALLOW:
+		return "cleartext or TLS";
+	case CLIENT_TLS_REQUIRE:
+		return "TLS";
+	}
+	return "";
+}

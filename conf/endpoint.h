@@ -134,6 +134,9 @@ struct endpoint {
 	bool mode_policy_dms;
 };
 
+/* "cleartext", "cleartext or TLS" or "TLS": what its clients may use. */
+const char *endpoint_client_leg(const struct endpoint *e);
+
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);
 

@@ -125,7 +125,8 @@ leg_blocked(const struct leg *leg)
 	return leg->unsent.len > 0;
 }
 
-/* Bytes handed to the kernel that the peer has not acknowledged, and may yet. */
+/* Bytes handed to the kernel that the peer has not acknowledged, and may
+ * yet. */
 size_t leg_in_flight(const struct leg *leg);
 
 /* Why LEG_FAILED, or why `failed` came.  Text and hint live as long as the

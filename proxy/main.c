@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "conf/words.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/options.h"
 #include "proxy/tls.h"
@@ -39,7 +40,7 @@ fail_unknown(const char *name)
 
 	for (i = 0; commands[i] != NULL; i++)
 		names[i] = commands[i]->name;
-	near = word_nearest(name, names);
+	near = word_suggest(name, names);
 	if (near != NULL)
 		(void)fprintf(stderr,
 		    "dbtls: %s: no such command; did you mean %s?\n", name,

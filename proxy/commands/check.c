@@ -23,20 +23,6 @@ struct check {
 };
 
 const char *
-check_client_leg(const struct endpoint *e)
-{
-	switch (e->client_rule) {
-	case CLIENT_TLS_OFF:
-		return "cleartext";
-	case CLIENT_TLS_ALLOW:
-		return "cleartext or TLS";
-	case CLIENT_TLS_REQUIRE:
-		return "TLS";
-	}
-	return "";
-}
-
-const char *
 check_client_verify(const struct endpoint *e)
 {
 	switch (e->client_verify) {

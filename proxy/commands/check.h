@@ -22,7 +22,6 @@ struct checked {
 };
 
 /* The words that both have. */
-const char *check_client_leg(const struct endpoint *e);
 const char *check_client_verify(const struct endpoint *e);
 const char *check_server_leg(const struct endpoint *e);
 

@@ -5,6 +5,7 @@
 
 #include "conf/json.h"
 #include "proxy/commands/check.h"
+#include "proxy/commands/facts.h"
 
 static void
 json_list(struct json *j, const char *key, const char *list, char separator)
@@ -37,31 +38,13 @@ json_tls(struct json *j, const struct tls_effective *t)
 }
 
 static void
-json_cert(struct json *j, const char *key, X509 *cert)
-{
-	struct cert_facts f;
-
-	cert_facts(cert, &f);
-	json_object(j, key);
-	json_string(j, "subject", f.subject);
-	json_string(j, "issuer", f.issuer);
-	json_string(j, "names", f.names);
-	json_string(j, "not_before", f.not_before);
-	json_string(j, "not_after", f.not_after);
-	json_string(j, "key", f.key);
-	json_string(j, "pin", f.pin);
-	json_hex(j, "sha256", f.sha256, sizeof(f.sha256));
-	json_end_object(j);
-}
-
-static void
 json_certs(struct json *j, const char *key, const struct anchors *a)
 {
 	int i;
 
 	json_array(j, key);
 	for (i = 0; a != NULL && i < sk_X509_num(a->certs); i++)
-		json_cert(j, NULL, sk_X509_value(a->certs, i));
+		facts_json_cert(j, NULL, sk_X509_value(a->certs, i));
 	json_end_array(j);
 }
 
@@ -141,10 +124,10 @@ json_client_leg(struct json *j, const struct checked *k)
 	json_cidrs(j, "allow", &e->allow);
 	json_cidrs(j, "deny", &e->deny);
 	json_object(j, "client");
-	json_string(j, "leg", check_client_leg(e));
+	json_string(j, "leg", endpoint_client_leg(e));
 	json_string(j, "verify", check_client_verify(e));
 	if (k->tls[LEG_CLIENT]) {
-		json_cert(j, "certificate", e->client_keypair->leaf);
+		facts_json_cert(j, "certificate", e->client_keypair->leaf);
 		json_certs(j, "anchors",
 		    e->client_trust == NULL ? NULL : e->client_trust->anchors);
 		json_tls(j, &k->effective[LEG_CLIENT]);
@@ -171,7 +154,7 @@ json_server_leg(struct json *j, const struct checked *k)
 	    e->trust->profile == X509_PROFILE_WEBPKI ? "webpki" : "default");
 	json_bool(j, "allow_cn", e->trust->allow_cn);
 	if (e->identity != NULL)
-		json_cert(j, "identity", e->identity->leaf);
+		facts_json_cert(j, "identity", e->identity->leaf);
 	json_tls(j, &k->effective[LEG_SERVER]);
 }
 

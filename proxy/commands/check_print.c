@@ -275,7 +275,7 @@ print_client_leg(FILE *to, const struct checked *list, const struct checked *k)
 	struct cert_facts f;
 
 	print_listens(to, e);
-	row(to, "clients", "%s%s", check_client_leg(e),
+	row(to, "clients", "%s%s", endpoint_client_leg(e),
 	    is_local(e)           ? ", from this machine only"
 		: e->allow.n == 0 ? ", from wherever it is reached"
 				  : "");

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_MAX      64 /* longer ones are never near */
-#define WORD_DISTANCE 2  /* edits that a slip of the fingers may need */
-#define OPTIONS_MAX   32
+#include "conf/words.h"
+
+#define OPTIONS_MAX 32
 
 void
 error_print(const struct err *err)
@@ -36,54 +36,6 @@ words_add(struct words *w, const char *word, struct err *err)
 	return 0;
 }
 
-static size_t
-least(size_t a, size_t b, size_t c)
-{
-	size_t ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-/* How many letters must be changed, added or removed (Levenshtein). */
-static size_t
-word_distance(const char *a, const char *b)
-{
-	size_t row[WORD_MAX + 1];
-	size_t i, j, corner, above, na = strlen(a), nb = strlen(b);
-
-	if (na > WORD_MAX || nb > WORD_MAX)
-		return SIZE_MAX;
-	for (j = 0; j <= nb; j++)
-		row[j] = j;
-	for (i = 1; i <= na; i++) {
-		corner = row[0];
-		row[0] = i;
-		for (j = 1; j <= nb; j++) {
-			above = row[j];
-			row[j] = least(above + 1, row[j - 1] + 1,
-			    corner + (a[i - 1] != b[j - 1]));
-			corner = above;
-		}
-	}
-	return row[nb];
-}
-
-const char *
-word_nearest(const char *word, const char *const *list)
-{
-	size_t d, best = WORD_DISTANCE + 1;
-	const char *found = NULL;
-
-	for (; *list != NULL; list++) {
-		d = word_distance(word, *list);
-		if (d < best && d < strlen(*list)) {
-			best = d;
-			found = *list;
-		}
-	}
-	return found;
-}
-
 static int
 fail_unknown(const struct option *table, const char *command,
     const char *argument, const char *name, struct err *err)
@@ -94,7 +46,7 @@ fail_unknown(const struct option *table, const char *command,
 
 	for (i = 0; i < OPTIONS_MAX && table[i].name != NULL; i++)
 		names[i] = table[i].name;
-	if (name != NULL && (near = word_nearest(name, names)) != NULL)
+	if (name != NULL && (near = word_suggest(name, names)) != NULL)
 		return err_set(err, "%s: unknown option; did you mean --%s?",
 		    argument, near);
 	return err_set(err, "%s: unknown option; see `dbtls help %s`", argument,

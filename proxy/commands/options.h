@@ -53,10 +53,6 @@ struct option {
 int options_parse(const struct option *table, int argc, char **argv,
     const char **operand, struct err *err) __attribute__((warn_unused_result));
 
-/* The word of a list, NULL after the last, that `word` was probably meant to
- * be; NULL if none is near. */
-const char *word_nearest(const char *word, const char *const *list);
-
 /* Prints err as an error of this program. */
 void error_print(const struct err *err);
 

@@ -83,20 +83,6 @@ log_rejected(const char *file, const struct problems *problems)
 	log_close(&l);
 }
 
-static const char *
-client_leg_name(const struct endpoint *e)
-{
-	switch (e->client_rule) {
-	case CLIENT_TLS_OFF:
-		return "cleartext";
-	case CLIENT_TLS_ALLOW:
-		return "cleartext or TLS";
-	case CLIENT_TLS_REQUIRE:
-		return "TLS";
-	}
-	return "";
-}
-
 static void
 log_listener(const struct listener_set *s)
 {
@@ -108,7 +94,7 @@ log_listener(const struct listener_set *s)
 	log_endpoint(&l, e);
 	log_text(&l, "engine", e->ops->name);
 	log_address(&l, "address", listener_set_address(s));
-	log_text(&l, "client_leg", client_leg_name(e));
+	log_text(&l, "client_leg", endpoint_client_leg(e));
 	log_text(&l, "mode", ssl_mode_name(e->mode));
 	log_text(&l, "server", e->servers[0].text);
 	log_uint(&l, "servers", e->nservers);

@@ -10,6 +10,7 @@
 
 #include "conf/config.h"
 #include "conf/json.h"
+#include "conf/words.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/options.h"
 #include "proxy/commands/test_probe.h"
@@ -118,7 +119,7 @@ fail_unknown(const struct config *c, const char *name, struct err *err)
 
 	for (i = 0; i < NAMES_MAX && i < c->nendpoints; i++)
 		names[i] = c->endpoints[i]->name;
-	if ((near = word_nearest(name, names)) != NULL)
+	if ((near = word_suggest(name, names)) != NULL)
 		return err_set(err,
 		    "%s: no endpoint of that name in %s; did you mean %s?",
 		    name, c->file, near);

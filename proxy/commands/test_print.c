@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "proxy/commands/facts.h"
+
 #define MSEC_PER_SEC 1e3
 #define USEC_PER_SEC 1e6
 /* Where the text of a step begins. */
@@ -110,21 +112,6 @@ probe_print(const struct probe *p)
 		print_line("refused", "", reason_name(p->reason));
 }
 
-static void
-json_cert(struct json *j, const struct cert_facts *f)
-{
-	json_object(j, NULL);
-	json_string(j, "subject", f->subject);
-	json_string(j, "issuer", f->issuer);
-	json_string(j, "not_before", f->not_before);
-	json_string(j, "not_after", f->not_after);
-	json_string(j, "names", f->names);
-	json_string(j, "key", f->key);
-	json_string(j, "pin", f->pin);
-	json_hex(j, "sha256", f->sha256, sizeof(f->sha256));
-	json_end_object(j);
-}
-
 /* To microseconds: more is noise. */
 static double
 rounded(double seconds)
@@ -188,7 +175,7 @@ probe_print_json(const struct probe *p, struct json *j)
 	json_tls(j, p);
 	json_array(j, "chain");
 	for (i = 0; i < p->ncerts; i++)
-		json_cert(j, &p->certs[i]);
+		facts_json(j, NULL, &p->certs[i]);
 	json_end_array(j);
 	if (p->warning[0] != '\0')
 		json_string(j, "warning", p->warning);

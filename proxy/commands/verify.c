@@ -12,6 +12,7 @@
 #include "conf/json.h"
 #include "conf/trust.h"
 #include "proxy/commands/commands.h"
+#include "proxy/commands/facts.h"
 #include "proxy/commands/options.h"
 
 #define SECLEVEL 2 /* the default of `tls.seclevel` */
@@ -402,24 +403,6 @@ json_text_or_null(struct json *j, const char *key, const char *text)
 }
 
 static void
-json_cert(struct json *j, const char *key, X509 *cert)
-{
-	struct cert_facts f;
-
-	cert_facts(cert, &f);
-	json_object(j, key);
-	json_string(j, "subject", f.subject);
-	json_string(j, "issuer", f.issuer);
-	json_string(j, "not_before", f.not_before);
-	json_string(j, "not_after", f.not_after);
-	json_string(j, "names", f.names);
-	json_string(j, "key", f.key);
-	json_string(j, "pin", f.pin);
-	json_hex(j, "sha256", f.sha256, sizeof(f.sha256));
-	json_end_object(j);
-}
-
-static void
 print_json(const struct question *q, const struct cert_verdict *v)
 {
 	X509 *anchor = anchor_of(q, v);
@@ -441,10 +424,10 @@ print_json(const struct question *q, const struct cert_verdict *v)
 	json_int(&j, "x509_error", v->x509_error);
 	json_array(&j, "chain");
 	for (i = 0; i < sk_X509_num(q->chain); i++)
-		json_cert(&j, NULL, sk_X509_value(q->chain, i));
+		facts_json_cert(&j, NULL, sk_X509_value(q->chain, i));
 	json_end_array(&j);
 	if (anchor != NULL)
-		json_cert(&j, "anchor", anchor);
+		facts_json_cert(&j, "anchor", anchor);
 	else
 		json_null(&j, "anchor");
 	json_end_object(&j);

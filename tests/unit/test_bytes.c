@@ -1,9 +1,10 @@
 /* Cursors: what is there is read, what is not stops everything after it. */
 #include "protocols/bytes.h"
+#include "tests/unit/unit.h"
 
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 static struct rd
 reads(const void *bytes, size_t n)
@@ -235,13 +236,6 @@ main(void)
 		{ "bytes", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

@@ -1,5 +1,6 @@
 /* The table of cancel keys. */
 #include "proxy/cancels.h"
+#include "tests/unit/unit.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #define THREADS 8
 #define ROUNDS  5000
@@ -235,13 +236,6 @@ main(void)
 		{ "cancels", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

@@ -8,10 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 #include <openssl/pem.h>
 
 #include "conf/certfile.h"
+#include "tests/unit/unit.h"
 
 #define PATH_LEN 512
 #define TOO_LONG ((off_t)16 * 1024 * 1024 + 1)
@@ -587,15 +588,11 @@ scratch_remove(void)
 int
 main(void)
 {
-	unsigned failures;
+	int status;
 
-	if (mkdtemp(scratch) == NULL ||
-	    CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
+	if (mkdtemp(scratch) == NULL)
 		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run(suites);
 	scratch_remove();
-	return failures > 0;
+	return status;
 }

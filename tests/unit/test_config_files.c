@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 #include <libconfig.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -22,6 +22,7 @@
 #include "conf/config.h"
 #include "conf/config_cpus.h"
 #include "conf/trust.h"
+#include "tests/unit/unit.h"
 
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 #define PATH_LEN       512
@@ -863,15 +864,11 @@ scratch_remove(void)
 int
 main(void)
 {
-	unsigned failures;
+	int status;
 
-	if (mkdtemp(scratch) == NULL ||
-	    CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
+	if (mkdtemp(scratch) == NULL)
 		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run(suites);
 	scratch_remove();
-	return failures > 0;
+	return status;
 }

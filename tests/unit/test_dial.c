@@ -17,12 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "proxy/health.h"
 #include "proxy/log.h"
 #include "proxy/resolve.h"
 #include "tests/unit/fake_dns.h"
+#include "tests/unit/unit.h"
 
 #define PATIENT     20 /* seconds; nothing here takes one */
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
@@ -994,13 +995,6 @@ main(void)
 		{ "dial", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

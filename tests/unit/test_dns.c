@@ -1,10 +1,11 @@
 /* DNS messages: what is read from them, and what is not. */
 #include "proxy/dns.h"
+#include "tests/unit/unit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define ID        0x1234
@@ -349,13 +350,6 @@ main(void)
 		{ "dns", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

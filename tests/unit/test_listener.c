@@ -18,12 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 #include <event2/event.h>
 
 #include "proxy/limits.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "tests/unit/unit.h"
 
 #define WORKERS      4
 #define GIVEN_MAX    64
@@ -716,21 +717,17 @@ log_to_file(void)
 int
 main(void)
 {
-	unsigned failed;
+	int status;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (mkdtemp(folder) == NULL)
 		return EXIT_FAILURE;
 	(void)snprintf(log_path, sizeof(log_path), "%s/log", folder);
 	(void)snprintf(unix_socket, sizeof(unix_socket), "%s/socket", folder);
-	if (log_to_file() == -1 || CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
+	if (log_to_file() == -1)
 		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run(suites);
 	(void)unlink(log_path);
 	(void)rmdir(folder);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

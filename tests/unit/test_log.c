@@ -13,9 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "proxy/log.h"
+#include "tests/unit/unit.h"
 
 #define BUF_MAX      (256 * 1024)
 #define THREADS      4
@@ -658,21 +659,15 @@ static CU_SuiteInfo suites[] = {
 int
 main(void)
 {
-	unsigned failed;
+	int status;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (mkdtemp(folder) == NULL)
 		return EXIT_FAILURE;
 	(void)snprintf(log_path, sizeof(log_path), "%s/log", folder);
 	(void)snprintf(moved_path, sizeof(moved_path), "%s/log.1", folder);
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run(suites);
 	(void)unlink(log_path);
 	(void)rmdir(folder);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

@@ -3,10 +3,11 @@
  * forbidden is tried, and everything that looks like it and is allowed.
  */
 #include "protocols/negotiator.h"
+#include "tests/unit/unit.h"
 
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #define WINDOW 64
 #define ROOM   2048
@@ -871,13 +872,6 @@ main(void)
 		{ "negotiator", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

@@ -2,10 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "conf/config.h"
+#include "conf/words.h"
 #include "proxy/commands/options.h"
+#include "tests/unit/unit.h"
 
 #define ARGUMENTS_MAX 12
 
@@ -111,15 +113,15 @@ nearest_word_is_near(void)
 	static const char *const brief[] = { "a", NULL };
 	char longest[1000];
 
-	CU_ASSERT_STRING_EQUAL(word_nearest("chekc", list), "check");
-	CU_ASSERT_STRING_EQUAL(word_nearest("rnu", list), "run");
-	CU_ASSERT_STRING_EQUAL(word_nearest("tests", list), "test");
-	CU_ASSERT_PTR_NULL(word_nearest("", list));
-	CU_ASSERT_PTR_NULL(word_nearest("zebra", list));
-	CU_ASSERT_PTR_NULL(word_nearest("b", brief));
+	CU_ASSERT_STRING_EQUAL(word_suggest("chekc", list), "check");
+	CU_ASSERT_STRING_EQUAL(word_suggest("rnu", list), "run");
+	CU_ASSERT_STRING_EQUAL(word_suggest("tests", list), "test");
+	CU_ASSERT_PTR_NULL(word_suggest("", list));
+	CU_ASSERT_PTR_NULL(word_suggest("zebra", list));
+	CU_ASSERT_PTR_NULL(word_suggest("b", brief));
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
-	CU_ASSERT_PTR_NULL(word_nearest(longest, list));
+	CU_ASSERT_PTR_NULL(word_suggest(longest, list));
 }
 
 /* An endpoint by flags with this server; NULL if it is refused. */
@@ -253,14 +255,5 @@ static CU_SuiteInfo suites[] = {
 int
 main(void)
 {
-	unsigned failed;
-
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run(suites);
 }

@@ -1,10 +1,11 @@
 /* The vocabulary is that of the outside, word for word. */
 #include "protocols/reason.h"
+#include "tests/unit/unit.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 static const char *const closes[] = { "client_closed", "server_closed",
 	"client_reset", "server_reset", "client_truncated", "server_truncated",
@@ -114,13 +115,6 @@ main(void)
 		{ "reason", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

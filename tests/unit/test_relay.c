@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 #include <event2/event.h>
 
 #include "proxy/relay.h"
+#include "tests/unit/unit.h"
 
 #define CHUNK   (192 * 1024)
 #define BULK    (96u * 1024 * 1024)
@@ -536,13 +537,6 @@ main(void)
 		{ "relay", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0;
+	return unit_run(suites);
 }

@@ -12,10 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "proxy/nsfiles.h"
 #include "tests/unit/fake_dns.h"
+#include "tests/unit/unit.h"
 
 #define PATIENT  20 /* seconds; nothing here takes one */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -774,14 +775,6 @@ main(void)
 		{ "resolve", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return unit_run(suites);
 }

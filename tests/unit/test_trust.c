@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "conf/certfile.h"
 #include "conf/trust.h"
+#include "tests/unit/unit.h"
 
 #define PATH_MAX_LEN 512
 #define FILES_MAX    4
@@ -763,14 +764,5 @@ static CU_SuiteInfo suites[] = {
 int
 main(void)
 {
-	unsigned failed;
-
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run(suites);
 }

@@ -13,12 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
 
 #include "proxy/limits.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/session.h"
+#include "tests/unit/unit.h"
 
 #define WORKERS    4
 #define CLIENTS    40
@@ -408,20 +409,14 @@ static CU_SuiteInfo suites[] = {
 int
 main(void)
 {
-	unsigned failed;
+	int status;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (mkdtemp(folder) == NULL)
 		return EXIT_FAILURE;
 	(void)snprintf(unix_socket, sizeof(unix_socket), "unix:%s/socket",
 	    folder);
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	status = unit_run(suites);
 	(void)rmdir(folder);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

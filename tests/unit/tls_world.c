@@ -9,6 +9,8 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "tests/unit/unit.h"
+
 #define WIRE_MAX (16 * 1024 * 1024)
 #define WIRE_OUT (512 * 1024)
 
@@ -552,14 +554,6 @@ world_main(const char *name, CU_TestInfo *tests)
 		{ name, world_set_up, world_tear_down, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
 	};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS ||
-	    CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	(void)CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run(suites);
 }
