@@ -56,8 +56,9 @@ reader_end() {
 	while [ $(($(now_ms) - stopped_at)) -lt $((PAUSE_SECONDS * 1000)) ]; do
 		sleep 0.2
 	done
-	check_same "a paused reader: bytes handed over after \
-$PAUSE_SECONDS s, as before" "$(copied)" "$held"
+	# The kernel may find room for a little more on the way.
+	check_most "a paused reader: bytes handed over after \
+$PAUSE_SECONDS s, hardly more than before" "$(copied)" $((held + 2097152))
 	kill -CONT "${PID[reader]}"
 	await 120 gone sum
 	check "a paused reader: loses nothing" "^$1 " cat "$WORK/sum.log"
