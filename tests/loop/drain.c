@@ -15,6 +15,18 @@
 
 static const struct step good_server[] = { MESSAGE, SEND("S"), TLS, MESSAGE,
 	SEND(WELCOME), ECHO, BYE, { .act = DO_END } };
+static bool
+send_for_ever(struct actor *a)
+{
+	static const uint8_t bytes[64 * 1024];
+
+	while (actor_send(a, bytes, sizeof(bytes)))
+		;
+	return false;
+}
+
+static const struct step flooding_server[] = { MESSAGE, SEND("S"), TLS, MESSAGE,
+	SEND(WELCOME), CALL(send_for_ever), { .act = DO_END } };
 static const struct step silent_server[] = { MESSAGE, DRAIN,
 	{ .act = DO_END } };
 struct drain {
@@ -172,6 +184,33 @@ drain_lets_relays_end(void)
 	check_logged(&d, "event=session.close ", " reason=drain", 1);
 	check_logged(&d, "event=session.close ", " reason=client_closed", 1);
 	drain_fini(&d);
+}
+
+/* Whoever does not take what it is owed does not put the end off. */
+void
+drain_waits_for_no_reader(void)
+{
+	struct actor a = { .fd = -1 };
+	struct fake flooding;
+	struct world w;
+	unsigned endpoint;
+	uint8_t byte;
+
+	fake_init(&flooding, flooding_server, server_context("good"));
+	fake_start(&flooding, 1);
+	world_init(&w);
+	endpoint = world_add(&w, "flooding", &flooding,
+	    MODE_FULL "timeouts = { drain = 0.3; }; ");
+	world_start(&w);
+	a.fd = world_connect(&w, endpoint);
+	CU_ASSERT_TRUE(actor_send(&a, STARTUP, sizeof(STARTUP) - 1));
+	CU_ASSERT_EQUAL(actor_receive(&a, &byte, 1), 1);
+	proxy_drain(w.proxy);
+	CU_ASSERT_TRUE(wait_until(is_idle, w.proxy));
+	(void)close(a.fd);
+	actor_fini(&a);
+	world_fini(&w);
+	fake_fini(&flooding);
 }
 
 /* As after the second SIGTERM. */

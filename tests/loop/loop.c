@@ -50,6 +50,7 @@ static const CU_TestInfo all_tests[] = {
 	TEST(connect_timeout_is_told),
 	TEST(bulk_outlasts_a_paused_reader),
 	TEST(drain_lets_relays_end),
+	TEST(drain_waits_for_no_reader),
 	TEST(stop_ends_everything),
 	TEST(drain_of_nobody_is_idle_at_once),
 	TEST(load_leaves_nothing),

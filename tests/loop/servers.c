@@ -1,6 +1,8 @@
 /* servers.c - servers that misbehave, before a client that does not */
 #include "tests/loop/suites.h"
 
+#include <string.h>
+
 #include <openssl/ssl.h>
 
 #include "tests/loop/scenario.h"
@@ -49,8 +51,68 @@
 		.server = { __VA_ARGS__ }, .client = ASK_AND_DRAIN, how \
 	}
 
+/*
+ * A welcome that is longer than the negotiator's window: a notice that nearly
+ * fills it, and then one record that brings the end of that notice, another
+ * one and the rest.  Nothing more comes to wake anybody.
+ */
+#define LONG_WELCOME 76384
+#define LONG_NOTICE  61000
+#define LONG_RECORD  16384 /* the last; before it comes less than a window */
+
+static void
+put_notice(uint8_t *at, uint32_t len)
+{
+	at[0] = 'N';
+	at[1] = 0;
+	at[2] = (uint8_t)((len - 1) >> 16);
+	at[3] = (uint8_t)((len - 1) >> 8);
+	at[4] = (uint8_t)(len - 1);
+}
+
+static bool
+send_long_welcome(struct actor *a)
+{
+	static const char end[] = KEY READY;
+	static uint8_t bytes[LONG_WELCOME];
+	size_t at = sizeof(AUTH_OK) - 1, tail = sizeof(bytes) - LONG_RECORD;
+
+	memcpy(bytes, AUTH_OK, at);
+	put_notice(bytes + at, LONG_NOTICE);
+	at += LONG_NOTICE;
+	put_notice(bytes + at,
+	    (uint32_t)(sizeof(bytes) - at - sizeof(end) + 1));
+	memcpy(bytes + sizeof(bytes) - sizeof(end) + 1, end, sizeof(end) - 1);
+	return actor_send(a, bytes, tail) &&
+	    actor_send(a, bytes + tail, LONG_RECORD);
+}
+
+static bool
+receive_long_welcome(struct actor *a)
+{
+	static uint8_t bytes[LONG_WELCOME];
+	size_t n, got = 0;
+
+	while (got < sizeof(bytes) &&
+	    (n = actor_receive(a, bytes + got, sizeof(bytes) - got)) > 0)
+		got += n;
+	return got == sizeof(bytes);
+}
+
 static const struct scenario answers[] = {
 	ACCEPTED("good", MODE_FULL, "good"),
+	{
+	    .name = "long_welcome",
+	    .settings = MODE_FULL TIMEOUTS("handshake = 3.0"),
+	    .cert = "good",
+	    .server = { MESSAGE, SEND("S"), TLS, MESSAGE,
+		CALL(send_long_welcome), DRAIN, BYE },
+	    .client = { SEND(STARTUP), CALL(receive_long_welcome), FIN, DRAIN },
+	    SEES(STARTUP),
+	    GETS(KEY READY),
+	    .ends = ENDING_FIN,
+	    CLOSED("client_closed"),
+	},
 	ANSWERS("stuffed_after_s", "S" SECRET_ERROR, "handshake", ""),
 	ANSWERS("stuffed_records_after_s", "S" FATAL_ALERT, "handshake", ""),
 	ANSWERS("no", "N", "tls_refused", "does not offer TLS"),

@@ -30,6 +30,7 @@ void bulk_outlasts_a_paused_reader(void);
 
 /* drain.c */
 void drain_lets_relays_end(void);
+void drain_waits_for_no_reader(void);
 void stop_ends_everything(void);
 void drain_of_nobody_is_idle_at_once(void);
 
