@@ -95,6 +95,14 @@ session_set_deadline(struct session *s, double seconds)
 
 /* Birth */
 
+/* Where it must begin with TLS it does, whatever its protocol is. */
+static bool
+client_speaks_first(const struct endpoint *e)
+{
+	return e->ops->client_first ||
+	    (e->client_rule == CLIENT_TLS_REQUIRE && !e->ops->client_chooses);
+}
+
 static void
 session_begin(struct session *s, enum reason admitted)
 {
@@ -111,7 +119,7 @@ session_begin(struct session *s, enum reason admitted)
 		return;
 	}
 	leg_want_read(&s->leg[LEG_CLIENT], true);
-	if (e->ops->client_first) {
+	if (client_speaks_first(e)) {
 		session_set_deadline(s, e->timeouts.first_byte);
 		return;
 	}

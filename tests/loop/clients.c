@@ -354,6 +354,25 @@ static const struct scenario any_protocol[] = {
 	    CLOSED("client_closed"),
 	},
 	{
+	    .name = "leaves_before_its_tls",
+	    .engine = "tls",
+	    .settings = MODE_FULL TLS_REQUIRED,
+	    .client = { FIN, DRAIN },
+	    .ends = ENDING_FIN,
+	    CLOSED("client_closed"),
+	    .detail = " level=debug ",
+	},
+	{
+	    .name = "never_begins_its_tls",
+	    .engine = "tls",
+	    .settings =
+		MODE_FULL TLS_REQUIRED "timeouts = { first_byte = 0.2; }; ",
+	    .client = { DRAIN },
+	    .ends = ENDING_FIN,
+	    TURNED_AWAY("timeout"),
+	    .detail = "first byte",
+	},
+	{
 	    .name = "wrong_name_gets_no_byte",
 	    .engine = "tls",
 	    .settings = MODE_FULL,
