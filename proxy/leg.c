@@ -136,8 +136,12 @@ leg_put(struct leg *leg, const uint8_t *bytes, size_t len)
 static void
 leg_finish(struct leg *leg)
 {
-	if (leg->shut && !leg_blocked(leg))
-		(void)shutdown(leg->fd, SHUT_WR);
+	/* TLS may have taken bytes that it cannot send yet. */
+	if (!leg->shut || leg->finished || leg_blocked(leg) ||
+	    (leg->tls != NULL && tls_holds(leg->tls)))
+		return;
+	leg->finished = true;
+	(void)shutdown(leg->fd, SHUT_WR);
 }
 
 static bool
@@ -281,12 +285,14 @@ leg_decrypt(struct leg *leg, struct rd cipher, struct rd *out)
 	r = tls_read(leg->tls, &io, leg->buffers->plain,
 	    sizeof(leg->buffers->plain), &len);
 	*out = (struct rd){ .at = leg->buffers->plain, .left = len };
-	/* A KeyUpdate asks for an answer, unless we have said our last word. */
-	if (io.out_len > 0 && !leg->shut &&
-	    !leg_transmit(leg, io.out, io.out_len))
+	/* A KeyUpdate asks for an answer, and what was held may go now. */
+	if (io.out_len > 0 && !leg->finished &&
+	    !leg_transmit(leg, io.out, io.out_len) && r != TLS_FAILED)
 		return LEG_FAILED;
+	leg_finish(leg);
 	switch (r) {
 	case TLS_FAILED:
+		leg->error = 0; /* why TLS failed says more than EPIPE */
 		return LEG_FAILED;
 	case TLS_ENDED:
 		leg->ended = true;

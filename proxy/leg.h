@@ -63,6 +63,7 @@ struct leg {
 	bool reading; /* on_readable is armed */
 	bool writing;
 	bool shut;           /* our direction is over once unsent is empty */
+	bool finished;       /* ... and now it is: FIN has been sent */
 	bool ended;          /* the peer's direction is over, in order */
 	struct queue early;  /* ciphertext that came before its reader */
 	struct queue unsent; /* for the socket */

@@ -159,6 +159,49 @@ unread_rd(const struct queue *q, size_t max)
 	return (struct rd){ .at = len > 0 ? queue_data(q) : NULL, .left = len };
 }
 
+/*
+ * The server takes no more.  It may have said why before it left: that is
+ * still there to be read, and an error or an alert tells more than a reset.
+ * True: there is something for the negotiator.
+ */
+static bool
+hear_last_words(struct session *s)
+{
+	struct queue *unread = &s->neg->unread[LEG_SERVER];
+	struct leg *leg = &s->leg[LEG_SERVER];
+	size_t window = s->endpoint->ops->window, had = unread->len;
+	int error = leg->error;
+	enum leg_result r;
+	struct rd bytes;
+	bool more;
+
+	leg->error = 0;
+	do
+		r = leg_receive(leg, window, &bytes, &more);
+	while (queue_append(unread, bytes.at, bytes.left) && r == LEG_OK &&
+	    unread->len < window);
+	leg_want_read(leg, false);
+	if (unread->len > had) {
+		leg->error = 0;
+		s->neg->ended[LEG_SERVER] = true;
+		s->neg->unseen |= FROM_SERVER;
+		return true;
+	}
+	if (r != LEG_FAILED || leg->error != 0)
+		leg->error = error; /* TLS has nothing to say about it */
+	session_leg_failed(s, LEG_SERVER);
+	return false;
+}
+
+static bool
+send_failed(struct session *s, enum leg_id id)
+{
+	if (id == LEG_SERVER && s->leg[id].state != LEG_SECURING)
+		return hear_last_words(s);
+	session_leg_failed(s, id);
+	return false;
+}
+
 /* What the negotiator wrote goes out before its verdict is carried out. */
 static bool
 send_out(struct session *s, enum leg_id id)
@@ -171,9 +214,7 @@ send_out(struct session *s, enum leg_id id)
 		ok = leg_send(leg, out->base, out->len);
 	explicit_bzero(out->base, out->len);
 	out->len = 0;
-	if (!ok)
-		session_leg_failed(s, id);
-	return ok;
+	return ok || send_failed(s, id);
 }
 
 static struct verdict
@@ -624,5 +665,6 @@ negotiating_failed(struct leg *leg, void *arg)
 {
 	struct session *s = arg;
 
-	session_leg_failed(s, session_leg_id(s, leg));
+	if (send_failed(s, session_leg_id(s, leg)))
+		session_advance(s);
 }
