@@ -23,7 +23,8 @@ readonly TREE OUT
 
 readonly PACKAGES='build-essential cmake ninja-build pkg-config libssl-dev
 	libconfig-dev libevent-dev libcunit1-dev libpcap-dev openssl python3
-	clang clang-format clang-tidy libclang-rt-14-dev llvm shellcheck'
+	iproute2 clang clang-format clang-tidy libclang-rt-14-dev llvm
+	shellcheck'
 readonly THEMES='commands clients cancel replication matrix wire load failover'
 readonly THEME_SECONDS=900 FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 
@@ -83,18 +84,20 @@ sums() {
 
 # --- building --------------------------------------------------------------
 
+# $targets: what to build, if not all.
 build() { # NAME CMAKE-OPTION...
 	local name=$1 log=$OUT/$1.log
 	shift
 	title "build $name"
 	mkdir -p "$OUT"
 	# shellcheck disable=SC2016 # for the inner shell
-	if run_child 1800 bash -c 'cmake -G Ninja "$@" && ninja -C "$0"' \
+	if TARGETS=${targets:-} run_child 1800 bash -c \
+		'cmake -G Ninja "$@" && ninja -C "$0" $TARGETS' \
 		"$OUT/$name" "$@" -S "$TREE" -B "$OUT/$name" >"$log" 2>&1; then
 		tail -n 1 "$log"
 		return 0
 	fi
-	grep -v '^\[' "$log" | tail -n 60
+	grep -vE '^(\[|--)' "$log" | tail -n 60
 	failure "build $name" "see above, or $log"
 	return 1
 }
@@ -126,64 +129,33 @@ ctest_names() { # FOLDER PREFIX: those wanted, as one expression
 }
 
 run_ctest() { # NAME PREFIX CTEST-OPTION...
-	local dir=$OUT/$1 names junit=$OUT/$1.junit.xml prefix=$2
+	local name=$1 dir=$OUT/$1 names junit=$OUT/$1.junit.xml
+	names=$(ctest_names "$dir" "$2")
 	shift 2
-	names=$(ctest_names "$dir" "$prefix")
 	[ -n "$names" ] || return 0
-	title "ctest ${prefix:-gcc}"
+	title "ctest $name"
 	rm -f "$junit"
 	run_child 1800 ctest --test-dir "$dir" -R "$names" "$@" -j 2 \
-		--timeout 300 --output-on-failure --output-junit "$junit"
+		--timeout $((300 + FUZZ_SECONDS)) --output-on-failure --output-junit "$junit"
 	if [ -s "$junit" ]; then
 		ctest_counts "$junit"
 	else
-		failure "ctest ${prefix:-gcc}" "did not come to its end"
+		failure "ctest $name" "did not come to its end"
 	fi
 }
 
 # --- fuzzers ---------------------------------------------------------------
 
-fuzz_one() { # PROGRAM
-	local name=${1##*/} dir=$OUT/corpus/${1##*/}
-	local seeds=$TREE/tests/fuzz/seeds/${name#fuzz_}
-	mkdir -p "$dir"
-	[ -d "$seeds" ] || seeds=''
-	# shellcheck disable=SC2086 # no seeds, no word
-	"$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 \
-		-print_final_stats=1 -artifact_prefix="$OUT/corpus/$name-" \
-		"$dir" $seeds >"$OUT/$name.log" 2>&1
+fuzz_targets() {
+	sed -n 's/^dbtls_fuzz(\([a-z_]*\) .*/fuzz_\1 seeds_\1/p' \
+		"$TREE/tests/fuzz/CMakeLists.txt"
 }
-export -f fuzz_one
 
 run_fuzzers() {
-	local program programs=() name
-	for program in "$OUT"/fuzz/tests/fuzz/fuzz_*; do
-		[ -f "$program" ] && [ -x "$program" ] &&
-			wanted "fuzz/${program##*/fuzz_}" &&
-			programs+=("$program")
-	done
-	if [ ${#programs[@]} -eq 0 ]; then
-		[ -n "$patterns" ] || failure "fuzz" "no fuzzer was built"
-		return 0
-	fi
-	title "fuzz, $FUZZ_SECONDS s each"
-	export OUT TREE FUZZ_SECONDS
-	printf '%s\n' "${programs[@]}" >"$OUT/fuzzers"
-	# shellcheck disable=SC2016 # for the inner shell
-	run_child 3600 xargs -a "$OUT/fuzzers" -d '\n' -P 2 -n 1 bash -c \
-		'fuzz_one "$1"; echo $? >"$OUT/${1##*/}.status"' fuzz
-	for program in "${programs[@]}"; do
-		name=${program##*/}
-		if [ "$(cat "$OUT/$name.status" 2>/dev/null)" = 0 ]; then
-			passed=$((passed + 1))
-			echo "ok       fuzz/${name#fuzz_}: $(sed -n \
-				's/^stat::number_of_executed_units: *//p' \
-				"$OUT/$name.log") runs"
-		else
-			tail -n 40 "$OUT/$name.log"
-			failure "fuzz/${name#fuzz_}" "see $OUT/$name.log"
-		fi
-	done
+	run_ctest fuzz '' -L fuzz
+	tr -d '\r' <"$OUT/fuzz/Testing/Temporary/LastTest.log" | sed -nE \
+		-e 's/^[0-9]+\/[0-9]+ Test: (fuzz.*)/\1/p' \
+		-e 's/^stat::(number_of_executed_units: .*)/    \1/p'
 }
 
 # --- real ------------------------------------------------------------------
@@ -237,8 +209,9 @@ if [ -z "$quick" ]; then
 	if wanted clang; then
 		build clang -D CMAKE_C_COMPILER=clang && passed=$((passed + 1))
 	fi
-	if wanted_below fuzz; then
-		build fuzz -C "$(preset fuzz)" && run_fuzzers
+	if [ -z "$patterns" ] || [[ $patterns == *fuzz* ]]; then
+		targets=$(fuzz_targets) build fuzz -C "$(preset fuzz)" \
+			-D DBTLS_FUZZ_SECONDS="$FUZZ_SECONDS" && run_fuzzers
 	fi
 	for theme in $THEMES; do
 		wanted "real/$theme" && run_theme "$theme"

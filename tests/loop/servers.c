@@ -1,6 +1,8 @@
 /* servers.c - servers that misbehave, before a client that does not */
 #include "tests/loop/suites.h"
 
+#include <sys/socket.h>
+
 #include <string.h>
 
 #include <openssl/ssl.h>
@@ -99,6 +101,17 @@ receive_long_welcome(struct actor *a)
 	return got == sizeof(bytes);
 }
 
+/* A record of the right form that nobody has sealed. */
+static bool
+send_broken_record(struct actor *a)
+{
+	static const char record[] = "\x17\x03\x03\x00\x20"
+				     "0123456789abcdef0123456789abcdef";
+
+	return send(a->fd, record, sizeof(record) - 1, MSG_NOSIGNAL) ==
+	    (ssize_t)(sizeof(record) - 1);
+}
+
 static const struct scenario answers[] = {
 	ACCEPTED("good", MODE_FULL, "good"),
 	{
@@ -140,11 +153,10 @@ static const struct scenario leaves[] = {
 	    REFUSED("57P03", "connect", "before TLS began"), MESSAGE),
 	LEAVES("resets_after_the_request",
 	    REFUSED("57P03", "connect", "was lost"), MESSAGE, RESET),
-	LEAVES("after_s", REFUSED("28000", "handshake", "TLS handshake"),
-	    MESSAGE, SEND("S"), LISTEN),
-	LEAVES("in_the_handshake",
-	    REFUSED("28000", "handshake", "TLS handshake"), MESSAGE, SEND("S"),
-	    LISTEN, SEND(HALF_SERVER_HELLO)),
+	LEAVES("after_s", REFUSED("57P03", "connect", "TLS handshake"), MESSAGE,
+	    SEND("S"), LISTEN),
+	LEAVES("in_the_handshake", REFUSED("57P03", "connect", "TLS handshake"),
+	    MESSAGE, SEND("S"), LISTEN, SEND(HALF_SERVER_HELLO)),
 	LEAVES("resets_in_the_handshake",
 	    REFUSED("57P03", "connect", "was lost"), MESSAGE, SEND("S"), LISTEN,
 	    RESET),
@@ -170,6 +182,16 @@ static const struct scenario leaves[] = {
 	    .client = ASK_AND_DRAIN,
 	    SEES(STARTUP),
 	    REFUSED("57P03", "connect", "closed the connection"),
+	},
+	{
+	    .name = "breaks_tls_in_the_login",
+	    .settings = MODE_FULL,
+	    .cert = "good",
+	    .server = { MESSAGE, SEND("S"), TLS, MESSAGE,
+		CALL(send_broken_record), DRAIN },
+	    .client = ASK_AND_DRAIN,
+	    SEES(STARTUP),
+	    REFUSED("28000", "handshake", ""),
 	},
 	{
 	    .name = "in_the_relay_without_a_bye",

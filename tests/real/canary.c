@@ -10,7 +10,7 @@
  *
  * and "dropped=N": with packets dropped, not having found the word says
  * nothing.  A word cut in two by a segment's end is found as well, as long as
- * the segments come in order, which on a loopback they do.
+ * the segments come in order, which on a loopback nearly all do.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

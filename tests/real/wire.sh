@@ -4,12 +4,17 @@
 # other themes says nothing.
 . "$(dirname "$0")/lib.sh"
 
+# 60,000 times the word, in segments that end where they like, and once in the
+# question.  Two CPUs may swap two segments, and a word between them is missed.
+readonly MANY="SELECT repeat('$CANARY ', 60000)"
+readonly SAID=60001 SWAPPED=10
+
 found() { # RANGE: how often the word was seen
 	sed -n "s/^$1 .* found=//p" "$WORK/wire.log"
 }
-
-# 60,000 times the word, in segments that end where they like.
-readonly MANY="SELECT repeat('$CANARY ', 60000)"
+check_seen() { # TEXT RANGE
+	check_most "$1: words missed" $((SAID - $(found "$2"))) $SWAPPED
+}
 
 theme_begin wire
 [ -x "$CANARY_TOOL" ] || theme_skip "there is no libpcap"
@@ -39,17 +44,15 @@ wire_begin
 check "through a server leg in clear" '^1080001$' ask "$none"
 stop wire
 check "nothing was missed" 'dropped=0$' cat "$WORK/wire.log"
-check_same "seen on the client leg, as often as it was there" \
-	"$(found plain)" 60001
-check_same "and on the server leg as well" "$(found secret)" 60001
+check_seen "seen on the client leg" plain
+check_seen "and on the server leg as well" secret
 
 : >"$WORK/wire.log"
 wire_begin
 check "through a server leg with TLS" '^1080001$' ask "$full"
 stop wire
 check "nothing was missed" 'dropped=0$' cat "$WORK/wire.log"
-check_same "seen on the client leg, as often as it was there" \
-	"$(found plain)" 60001
+check_seen "seen on the client leg" plain
 check_same "and never on the server leg" "$(found secret)" 0
 check "of which there was enough" 'secret segments=[0-9]+ bytes=1[0-9]{6}' \
 	cat "$WORK/wire.log"
