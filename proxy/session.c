@@ -333,14 +333,24 @@ session_refuse(struct session *s, enum reason reason, enum leg_id leg,
 	session_advance(s);
 }
 
+/* To TLS a secured connection is one that is in use; to the client it is none
+ * before its relay began. */
+static enum reason
+session_tls_reason(enum reason reason, enum leg_id leg)
+{
+	if (reason_is_refusal(reason))
+		return reason;
+	return leg == LEG_CLIENT ? REASON_CLIENT_TLS : REASON_HANDSHAKE;
+}
+
 void
 session_leg_failed(struct session *s, enum leg_id leg)
 {
 	struct leg_failure f = leg_failure(&s->leg[leg]);
 
 	if (f.error == 0)
-		session_refuse(s, f.tls.reason, leg, f.tls.text, f.tls.hint,
-		    NULL);
+		session_refuse(s, session_tls_reason(f.tls.reason, leg), leg,
+		    f.tls.text, f.tls.hint, NULL);
 	else if (leg == LEG_CLIENT)
 		session_close(s, REASON_CLIENT_RESET, strerror(f.error));
 	else

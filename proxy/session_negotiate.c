@@ -108,10 +108,15 @@ client_left(struct session *s)
 static void
 server_left(struct session *s)
 {
-	session_refuse(s, REASON_CONNECT, LEG_SERVER,
-	    neg_rule_met(&s->neg->n, LEG_SERVER)
-		? "the database server closed the connection"
-		: "the database server closed the connection before TLS began",
+	const char *text = "the database server closed the connection";
+
+	if (s->state == SESSION_SECURING)
+		text = "the database server closed the connection in the "
+		       "middle of the TLS handshake";
+	else if (!neg_rule_met(&s->neg->n, LEG_SERVER))
+		text = "the database server closed the connection before TLS "
+		       "began";
+	session_refuse(s, REASON_CONNECT, LEG_SERVER, text,
 	    "the server's own log may say why", NULL);
 }
 
@@ -365,11 +370,13 @@ handshake(struct session *s)
 		return false;
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
-		session_refuse(s,
-		    id == LEG_CLIENT ? REASON_CLIENT_TLS : REASON_HANDSHAKE, id,
-		    "the connection ended in the middle of the TLS "
-		    "handshake",
-		    NULL, NULL);
+		if (id == LEG_CLIENT)
+			session_refuse(s, REASON_CLIENT_TLS, id,
+			    "the client left in the middle of its TLS "
+			    "handshake",
+			    NULL, NULL);
+		else
+			server_left(s);
 		return false;
 	case LEG_FAILED:
 		break;
