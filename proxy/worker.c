@@ -184,10 +184,11 @@ base_new(void)
 
 	if ((how = event_config_new()) == NULL)
 		return NULL;
-	/* No lock: the mailbox is the only thing that others touch. */
+	/* No lock: the mailbox is the only thing that others touch.  No list of
+	 * changes to be told to epoll later: by then a descriptor may be closed
+	 * and its number another thread's. */
 	if (event_config_set_flag(how,
-		EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
-		    EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == 0)
 		base = event_base_new_with_config(how);
 	event_config_free(how);
 	return base;

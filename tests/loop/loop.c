@@ -13,19 +13,6 @@
 
 #include "tests/loop/suites.h"
 
-#if defined(__SANITIZE_THREAD__)
-const char *__tsan_default_suppressions(void);
-
-/* libevent tells epoll of changes when its loop comes round: a descriptor that
- * was closed since then may be another thread's by now.  It is in no epoll of
- * ours then, and ENOENT is the right answer. */
-const char *
-__tsan_default_suppressions(void)
-{
-	return "race:epoll_ctl\n";
-}
-#endif
-
 #define TEST(name)          \
 	{                   \
 #name, name \
