@@ -92,13 +92,6 @@ worker_adopt(struct worker *w, const struct endpoint *e, int fd,
 	post(w, a);
 }
 
-void
-worker_released(struct worker *w)
-{
-	(void)atomic_fetch_sub(&w->load, 1);
-	(void)atomic_fetch_sub(&w->proxy->sessions, 1);
-}
-
 struct worker *
 worker_least_loaded(struct worker *w)
 {

@@ -81,6 +81,11 @@ struct worker *worker_least_loaded(struct worker *w);
 
 /* For the session, once it is freed: takes back what worker_adopt() counted,
  * in the worker's load and in the proxy's sessions. */
-void worker_released(struct worker *w);
+static inline void
+worker_released(struct worker *w)
+{
+	(void)atomic_fetch_sub(&w->load, 1);
+	(void)atomic_fetch_sub(&w->proxy->sessions, 1);
+}
 
 #endif /* PROXY_WORKER_H */
