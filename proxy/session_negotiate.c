@@ -671,7 +671,11 @@ static void
 negotiating_failed(struct leg *leg, void *arg)
 {
 	struct session *s = arg;
+	enum leg_id id = session_leg_id(s, leg);
 
-	if (send_failed(s, session_leg_id(s, leg)))
+	/* A delivery has nobody to hear what the server says. */
+	if (s->state == SESSION_DELIVERING)
+		session_leg_failed(s, id);
+	else if (send_failed(s, id))
 		session_advance(s);
 }
