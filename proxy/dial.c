@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event_struct.h>
@@ -20,14 +19,13 @@
 
 #include "proxy/health.h"
 #include "proxy/resolve.h"
+#include "proxy/times.h"
 
 #define ATTEMPT_SECONDS 5.0 /* that one address may take */
 /* A unix server whose queue is full says so at once, and has room again when
  * it has accepted somebody. */
 #define PAUSE_SECONDS 0.02
 #define MSEC_PER_SEC  1000.0
-#define USEC_PER_SEC  1000000.0
-#define NSEC_PER_SEC  1000000000.0
 #define NONE          SIZE_MAX
 
 struct dialer {
@@ -152,32 +150,18 @@ text_add_error(struct dial *dial, int error)
 
 /* How it goes on. */
 
-static double
-clock_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / NSEC_PER_SEC;
-}
-
 static void
 set_timer(struct event *event, double seconds)
 {
-	struct timeval tv;
+	struct timeval tv = times_interval(seconds);
 
-	if (seconds < 0)
-		seconds = 0;
-	tv.tv_sec = (time_t)seconds;
-	tv.tv_usec =
-	    (suseconds_t)((seconds - (double)tv.tv_sec) * USEC_PER_SEC);
 	event_add(event, &tv);
 }
 
 static void
 dial_enter(struct dial *dial, enum dial_state state)
 {
-	double now = clock_now();
+	double now = times_now();
 
 	switch (dial->state) {
 	case DIAL_RESOLVING:
@@ -387,7 +371,7 @@ address_set_port(struct address *a, uint16_t port)
 static double
 seconds_left(const struct dial *dial)
 {
-	return dial->attempt_ends - clock_now();
+	return dial->attempt_ends - times_now();
 }
 
 static void dial_connect_event(evutil_socket_t fd, short what, void *arg);
@@ -460,7 +444,7 @@ try_addresses(struct dial *dial)
 			address_set_port(&dial->result.address,
 			    dial->result.server->port);
 		dial->attempt_ends =
-		    clock_now() + dial->dialer->attempt_seconds;
+		    times_now() + dial->dialer->attempt_seconds;
 		if (dial->ends != 0 && dial->ends < dial->attempt_ends)
 			dial->attempt_ends = dial->ends;
 		if ((attempt = attempt_begin(dial)) != ATTEMPT_FAILED)
@@ -740,7 +724,7 @@ dial_start(struct dialer *d, const struct endpoint *e, struct server_health *h,
 	    dial);
 	event_assign(&dial->event, d->base, -1, 0, dial_start_event, dial);
 	if (e->timeouts.connect > 0) {
-		dial->ends = clock_now() + e->timeouts.connect;
+		dial->ends = times_now() + e->timeouts.connect;
 		set_timer(&dial->deadline, e->timeouts.connect);
 	}
 	set_timer(&dial->event, 0);

@@ -11,12 +11,13 @@
 #include <event2/event_struct.h>
 #include <event2/util.h>
 
+#include "proxy/times.h"
+
 /* We ask without EDNS, so no UDP answer has a right to be longer than 512;
  * those that are all the same are read. */
-#define UDP_MAX      4096
-#define TCP_PREFIX   2 /* RFC 1035, section 4.2.2: the length before it */
-#define TCP_MAX      (TCP_PREFIX + UINT16_MAX)
-#define USEC_PER_SEC 1000000.0
+#define UDP_MAX    4096
+#define TCP_PREFIX 2 /* RFC 1035, section 4.2.2: the length before it */
+#define TCP_MAX    (TCP_PREFIX + UINT16_MAX)
 
 struct query {
 	struct event_base *base;
@@ -55,11 +56,8 @@ query_close(struct query *q)
 static void
 query_set_timer(struct query *q, double seconds)
 {
-	struct timeval tv;
+	struct timeval tv = times_interval(seconds);
 
-	tv.tv_sec = (time_t)seconds;
-	tv.tv_usec =
-	    (suseconds_t)((seconds - (double)tv.tv_sec) * USEC_PER_SEC);
 	event_add(&q->timer, &tv);
 }
 

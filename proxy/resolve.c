@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <event2/event_struct.h>
 
@@ -17,10 +16,10 @@
 #include "proxy/hash.h"
 #include "proxy/nsfiles.h"
 #include "proxy/query.h"
+#include "proxy/times.h"
 
 #define HOSTS_PATH       "/etc/hosts"
 #define RESOLV_CONF_PATH "/etc/resolv.conf"
-#define NSEC_PER_SEC     1000000000.0
 #define ADDRESSES_MAX    DNS_ADDRESSES_MAX /* of one name, both families */
 
 /* When one family has answered, the other is given this long: nameservers that
@@ -593,11 +592,8 @@ name_known(struct name *name)
 static double
 monotonic_now(void *arg)
 {
-	struct timespec ts;
-
 	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / NSEC_PER_SEC;
+	return times_now();
 }
 
 double

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/session_private.h"
+#include "proxy/times.h"
 
 /* How long a client that is turned away may take to let us say why. */
 #define REFUSE_SECONDS 5.0
@@ -83,14 +84,11 @@ session_enter(struct session *s, enum session_state state)
 void
 session_set_deadline(struct session *s, double seconds)
 {
-	struct timeval tv;
+	struct timeval tv = times_interval(seconds);
 
 	(void)event_del(&s->deadline);
-	if (seconds <= 0)
-		return;
-	tv.tv_sec = (time_t)seconds;
-	tv.tv_usec = (suseconds_t)((seconds - (double)tv.tv_sec) * 1e6);
-	(void)event_add(&s->deadline, &tv);
+	if (seconds > 0)
+		(void)event_add(&s->deadline, &tv);
 }
 
 /* Birth */
@@ -147,7 +145,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = admitted == REASON_NONE;
 	s->client = *client;
-	s->started_us = session_now_us();
+	s->started = times_now();
 	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
 	    s);
 	leg_init(&s->leg[LEG_SERVER]);

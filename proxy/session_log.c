@@ -1,18 +1,8 @@
 #include <string.h>
-#include <time.h>
 
 #include "proxy/log.h"
 #include "proxy/session_private.h"
-
-/* Exact, unlike the relay's clock, which is asked for every read. */
-int64_t
-session_now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
+#include "proxy/times.h"
 
 static void
 log_who(struct log_line *l, const struct session *s)
@@ -106,8 +96,7 @@ session_log_end(const struct session *s, const char *detail)
 	log_text(&l, "reason", reason_name(s->reason));
 	if (detail != NULL)
 		log_text(&l, "detail", detail);
-	log_seconds(&l, "seconds",
-	    (double)(session_now_us() - s->started_us) / 1e6);
+	log_seconds(&l, "seconds", times_now() - s->started);
 	if (!refused) {
 		log_uint(&l, "bytes_to_server",
 		    s->relay.flow[LEG_CLIENT].bytes);

@@ -71,7 +71,7 @@ struct session {
 	size_t server;          /* its index in the endpoint */
 	struct leg leg[LEG_COUNT];
 	struct event deadline;
-	int64_t started_us;      /* CLOCK_MONOTONIC */
+	double started;          /* in seconds, as times_now() has it */
 	int64_t give_up_ms;      /* when CLOSING has had its time */
 	struct negotiation *neg; /* NULL once relaying */
 	struct relay relay;
@@ -104,7 +104,6 @@ void session_advance(struct session *s);
 const char *session_where(const struct session *s);
 
 /* session_log.c */
-int64_t session_now_us(void);
 void session_log_open(struct session *s, const struct neg_names *names);
 void session_log_end(const struct session *s, const char *detail);
 

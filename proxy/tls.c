@@ -60,6 +60,8 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 	ERR_clear_error();
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
+	queue_init(&t->spill, TLS_SPILL_MAX);
+	queue_init(&t->held, TLS_HELD_MAX);
 	t->context = c;
 	t->how = how;
 	t->server = server;
@@ -82,8 +84,8 @@ tls_free(struct tls *t)
 		return;
 	SSL_free(t->ssl);
 	sk_X509_pop_free(t->chain, X509_free);
-	tls_queue_free(&t->spill);
-	tls_queue_free(&t->held);
+	queue_fini(&t->spill);
+	queue_fini(&t->held);
 	free(t->failure_text);
 	free(t->failure_hint);
 	free(t);
@@ -193,11 +195,12 @@ tls_send_held(struct tls *t)
 		return TLS_DONE;
 	ERR_clear_error();
 	if (t->held.len > 0) {
-		r = SSL_write_ex(t->ssl, t->held.bytes, t->held.len, &done);
+		r = SSL_write_ex(t->ssl, queue_data(&t->held), t->held.len,
+		    &done);
 		if (r != 1)
 			return tls_waits(t, r) ? TLS_DONE : tls_fail_openssl(t);
 		assert(done == t->held.len);
-		tls_queue_free(&t->held);
+		queue_consume(&t->held, done);
 	}
 	if (t->close_wanted)
 		(void)SSL_shutdown(t->ssl);
@@ -266,7 +269,7 @@ tls_rekey(struct tls *t, size_t len)
 static enum tls_result
 tls_hold(struct tls *t, const uint8_t *plain, size_t len)
 {
-	if (tls_queue_add(&t->held, plain, len, TLS_HELD_MAX))
+	if (queue_append(&t->held, plain, len))
 		return TLS_DONE;
 	return tls_fail(t, REASON_TLS_ERROR,
 	    "the server takes too long to renegotiate", NULL);

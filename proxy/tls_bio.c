@@ -7,70 +7,21 @@
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 
-/* Not realloc(): it would leave a copy behind, unwiped. */
-static bool
-tls_queue_grow(struct tls_queue *q, size_t need, size_t max)
-{
-	size_t cap = q->cap == 0 ? TLS_RECORD_MAX : q->cap;
-	uint8_t *grown;
-
-	while (cap < need)
-		cap *= 2;
-	if (cap > max)
-		cap = max;
-	if ((grown = malloc(cap)) == NULL)
-		return false;
-	if (q->len > 0) {
-		memcpy(grown, q->bytes, q->len);
-		OPENSSL_cleanse(q->bytes, q->len);
-	}
-	free(q->bytes);
-	q->bytes = grown;
-	q->cap = cap;
-	return true;
-}
-
-bool
-tls_queue_add(struct tls_queue *q, const void *bytes, size_t len, size_t max)
-{
-	if (len == 0)
-		return true;
-	if (len > max || q->len > max - len)
-		return false;
-	if (q->len + len > q->cap && !tls_queue_grow(q, q->len + len, max))
-		return false;
-	memcpy(q->bytes + q->len, bytes, len);
-	q->len += len;
-	return true;
-}
-
-void
-tls_queue_free(struct tls_queue *q)
-{
-	if (q->bytes != NULL)
-		OPENSSL_cleanse(q->bytes, q->len);
-	free(q->bytes);
-	*q = (struct tls_queue){ .len = 0 };
-}
-
 /* As much of the spill as there is room for. */
 static void
 tls_spill_drain(struct tls *t)
 {
 	struct tls_io *io = t->io;
-	struct tls_queue *q = &t->spill;
+	struct queue *q = &t->spill;
 	size_t n = io->out_cap - io->out_len;
 
 	if (n > q->len)
 		n = q->len;
 	if (n == 0)
 		return;
-	memcpy(io->out + io->out_len, q->bytes, n);
+	memcpy(io->out + io->out_len, queue_data(q), n);
 	io->out_len += n;
-	memmove(q->bytes, q->bytes + n, q->len - n);
-	q->len -= n;
-	if (q->len == 0)
-		tls_queue_free(q);
+	queue_consume(q, n);
 }
 
 void
@@ -120,7 +71,7 @@ tls_bio_write(BIO *bio, const char *from, size_t len, size_t *done)
 	*done = 0;
 	/* What waits already goes first, so nothing overtakes it. */
 	if (t->spill.len > 0 || len > io->out_cap - io->out_len) {
-		if (!tls_queue_add(&t->spill, from, len, TLS_SPILL_MAX))
+		if (!queue_append(&t->spill, (const uint8_t *)from, len))
 			return 0;
 		tls_spill_drain(t);
 	} else {

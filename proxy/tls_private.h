@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 
 #include "conf/trust.h"
+#include "proxy/queue.h"
 #include "proxy/tls.h"
 
 /* What may wait inside when io->out lacks room: the answers that one read can
@@ -45,16 +46,6 @@ struct tls_context {
 	bool keep_chain;
 };
 
-/* Bytes that wait; grown on demand up to a maximum. */
-struct tls_queue {
-	uint8_t *bytes;
-	size_t len;
-	size_t cap;
-};
-bool tls_queue_add(struct tls_queue *q, const void *bytes, size_t len,
-    size_t max) __attribute__((warn_unused_result));
-void tls_queue_free(struct tls_queue *q); /* wiped: may be plaintext */
-
 enum tls_state {
 	TLS_STATE_HANDSHAKE = 0,
 	TLS_STATE_SECURED,
@@ -68,11 +59,11 @@ struct tls {
 	const struct server *server;
 	enum tls_state state;
 
-	struct tls_io *io;      /* the call's; NULL between calls */
-	struct tls_queue spill; /* ciphertext that io->out had no room for */
-	struct tls_queue held;  /* plaintext, during a renegotiation */
-	bool close_wanted;      /* once nothing is held any more */
-	uint64_t records;       /* sealed with the present key */
+	struct tls_io *io;  /* the call's; NULL between calls */
+	struct queue spill; /* ciphertext that io->out had no room for */
+	struct queue held;  /* plaintext, during a renegotiation */
+	bool close_wanted;  /* once nothing is held any more */
+	uint64_t records;   /* sealed with the present key */
 
 	/* What the failure of a handshake may be explained by. */
 	bool heard;          /* the peer has sent something: */
