@@ -57,6 +57,39 @@ rd_be32(struct rd *r)
 	return v;
 }
 
+/* The next n bytes, 4 at most, the lowest first. */
+static uint32_t
+take_le(struct rd *r, size_t n)
+{
+	uint32_t v = 0;
+	size_t i;
+
+	if (!rd_has(r, n))
+		return 0;
+	for (i = 0; i < n; i++)
+		v |= (uint32_t)r->at[i] << (8 * i);
+	rd_advance(r, n);
+	return v;
+}
+
+uint16_t
+rd_le16(struct rd *r)
+{
+	return (uint16_t)take_le(r, 2);
+}
+
+uint32_t
+rd_le24(struct rd *r)
+{
+	return take_le(r, 3);
+}
+
+uint32_t
+rd_le32(struct rd *r)
+{
+	return take_le(r, 4);
+}
+
 void
 rd_skip(struct rd *r, size_t n)
 {
@@ -148,6 +181,35 @@ wr_be32(struct wr *w, uint32_t v)
 		return;
 	put_be32(w->base + w->len, v);
 	w->len += sizeof(v);
+}
+
+static void
+put_le(struct wr *w, uint32_t v, size_t n)
+{
+	size_t i;
+
+	if (!wr_has(w, n))
+		return;
+	for (i = 0; i < n; i++)
+		w->base[w->len++] = (uint8_t)(v >> (8 * i));
+}
+
+void
+wr_le16(struct wr *w, uint16_t v)
+{
+	put_le(w, v, 2);
+}
+
+void
+wr_le24(struct wr *w, uint32_t v)
+{
+	put_le(w, v, 3);
+}
+
+void
+wr_le32(struct wr *w, uint32_t v)
+{
+	put_le(w, v, 4);
 }
 
 void

@@ -24,6 +24,9 @@ struct rd {
 uint8_t rd_u8(struct rd *r);
 uint16_t rd_be16(struct rd *r);
 uint32_t rd_be32(struct rd *r);
+uint16_t rd_le16(struct rd *r);
+uint32_t rd_le24(struct rd *r);
+uint32_t rd_le32(struct rd *r);
 void rd_skip(struct rd *r, size_t n);
 
 /* The next n bytes as a cursor of their own; empty and cut if not there. */
@@ -46,6 +49,9 @@ struct wr {
 void wr_u8(struct wr *w, uint8_t v);
 void wr_be16(struct wr *w, uint16_t v);
 void wr_be32(struct wr *w, uint32_t v);
+void wr_le16(struct wr *w, uint16_t v);
+void wr_le24(struct wr *w, uint32_t v); /* its lower 24 bits */
+void wr_le32(struct wr *w, uint32_t v);
 void wr_bytes(struct wr *w, const void *bytes, size_t n);
 void wr_string(struct wr *w, const char *s); /* without its NUL */
 

@@ -102,6 +102,15 @@ check_tls(const struct negotiator *n, const struct verdict *v)
 	return NULL;
 }
 
+/* The relay relies on it: a head is held in a place of that size. */
+static bool
+units_make_sense(const struct neg_units *u)
+{
+	return u == NULL ||
+	    (u->head > 0 && u->head <= u->peek && u->peek <= NEG_HEAD_MAX &&
+		u->length != NULL && u->judge != NULL);
+}
+
 static const char *
 check_relay(const struct negotiator *n)
 {
@@ -111,6 +120,9 @@ check_relay(const struct negotiator *n)
 		return "internal fault: a relay without TLS";
 	if (n->key.len > sizeof(n->key.bytes))
 		return "internal fault: a key that is too long";
+	if (!units_make_sense(n->units[LEG_CLIENT]) ||
+	    !units_make_sense(n->units[LEG_SERVER]))
+		return "internal fault: units that are none";
 	return NULL;
 }
 
@@ -178,8 +190,7 @@ check_refusal(const struct negotiator *n, const struct verdict *v)
 static void
 unsay(struct wr *out)
 {
-	if (out->len > 0)
-		memset(out->base, 0, out->len);
+	neg_wipe(out->base, out->len);
 	out->len = 0;
 	out->full = false;
 }
@@ -256,6 +267,15 @@ neg_forward(struct negotiator *n, enum leg_id from, size_t len)
 	if (bytes.cut || (from == LEG_CLIENT && !both_rules_met(n)))
 		out->full = true;
 	wr_bytes(out, bytes.at, bytes.left);
+}
+
+void
+neg_wipe(void *bytes, size_t n)
+{
+	volatile uint8_t *at = bytes;
+
+	while (n > 0)
+		at[--n] = 0;
 }
 
 void

@@ -24,6 +24,9 @@
  *     tests play every transcript whole, by three bytes and by one.
  *  6. The end of a stream and the passing of time are the session's: when a
  *     leg that is waited for ends, or the deadline passes, the session ends.
+ *  7. A relay that was asked for with n->units set may come back: step() is
+ *     then called with the unit that woke it first in in[], and everything
+ *     before that unit on its way.  It answers V_RELAY again in the end.
  *
  * Policy is not up to the protocols.  neg_step() stands between the session
  * and every negotiator and refuses what the policy forbids, whatever the
@@ -140,6 +143,9 @@ struct neg_error {
  * to a negotiator that starts anew, with the client's TLS as it is now. */
 struct neg_route {
 	struct rd cancel;
+	/* How long the client is to have stayed before anything is dialled, in
+	 * milliseconds; one that leaves meanwhile was never there. */
+	unsigned delay_ms;
 };
 
 /* What a later cancel will name this session by: the message of
@@ -165,17 +171,89 @@ void neg_name_set(char name[NEG_NAME_MAX + 1], struct rd from);
 #define NEG_DIGEST_LEN 32
 struct neg_facts {
 	bool tls_up;
+	bool local;                   /* over a unix socket */
 	bool leaf_known;              /* a certificate was shown on this leg: */
 	uint8_t leaf[NEG_DIGEST_LEN]; /* SHA-256 of its DER */
 };
 
-/* One setting of a protocol's own group in an endpoint, so that conf/ reads,
+/*
+ * What a protocol still wants to see of a direction that is being relayed: its
+ * units (packets, messages), one after the other.  The relay finds out where
+ * they begin and shows the beginning of each; whatever is passed was not
+ * looked at beyond that, and nothing is held back but a head that has not
+ * arrived whole.  Always a constant of the protocol's file; all of it pure.
+ */
+enum unit_act {
+	UNIT_PASS = 0,
+	UNIT_WAKE, /* end the relay, and step() again: this unit is unread */
+};
+
+#define NEG_HEAD_MAX 16
+
+struct neg_units {
+	size_t head; /* bytes that length() must see; 1 .. NEG_HEAD_MAX */
+	size_t peek; /* bytes that judge() must see; head .. NEG_HEAD_MAX */
+	/* Of the whole unit, head included; less than `head` is a fault of the
+	 * peer, and the session ends (REASON_PROTOCOL). */
+	uint64_t (*length)(struct rd head);
+	/* `peek` bytes from its start, or the whole of a shorter unit. */
+	enum unit_act (*judge)(struct rd peek);
+};
+
+/*
+ * What needs cryptography or a key, which a negotiator has not: the session
+ * lends these.  Each is pure as seen from here.
+ */
+struct neg_services {
+	/* Our own RSA key, for a client to seal something under: PEM, "BEGIN
+	 * PUBLIC KEY".  Never that of a certificate.  Empty if this engine has
+	 * no use for one. */
+	struct rd rsa_public;
+
+	/* RSA-OAEP (SHA-1, MGF1-SHA-1, no label), as MySQL has it.  Opens what
+	 * was sealed under rsa_public; seals under somebody else's PEM.  False,
+	 * and nothing written, if it cannot be done. */
+	bool (*rsa_open)(const struct neg_services *s, struct rd sealed,
+	    struct wr *plain);
+	bool (*rsa_seal)(const struct neg_services *s, struct rd pem,
+	    struct rd plain, struct wr *sealed);
+
+	/* SHA-256 of the parts, one after the other. */
+	bool (*sha256)(const struct neg_services *s, const struct rd *parts,
+	    size_t nparts, uint8_t digest[NEG_DIGEST_LEN]);
+};
+#define NEG_RSA_MAX 1024 /* the longest sealed message, in bytes */
+
+/*
+ * One setting of a protocol's own group in an endpoint, so that conf/ reads,
  * checks and documents it without knowing the protocol.  The value is stored
- * as an int, the index of the choice, at `offset` of the options struct. */
+ * at `offset` of the options struct, which is all zero at first.
+ */
+enum neg_option_kind {
+	NEG_OPTION_CHOICE = 0, /* int: the index of the choice */
+	NEG_OPTION_BOOL,       /* bool */
+	NEG_OPTION_COUNT,      /* unsigned, at most `max` */
+	NEG_OPTION_SECRETS,    /* struct neg_file; refused if others read it */
+	NEG_OPTION_RSA_PUBLIC, /* struct neg_file: one PEM, "PUBLIC KEY" */
+	/* struct rsakey *, for the services; nothing a negotiator looks at */
+	NEG_OPTION_RSA_PRIVATE,
+};
+
+/* A file as it was when the configuration was loaded. */
+struct neg_file {
+	char *path; /* NULL: not set */
+	uint8_t *bytes;
+	size_t len;
+};
+
 struct neg_option {
 	const char *name; /* NULL ends a table */
+	enum neg_option_kind kind;
 	size_t offset;
 	const char *const *choices; /* NULL-terminated; the default first */
+	unsigned max;
+	/* SECRETS: NULL if all is well, or what is wrong in line *line. */
+	const char *(*check)(struct rd content, unsigned *line);
 	const char *help;
 };
 
@@ -236,7 +314,8 @@ struct negotiator {
 	const struct neg_ops *ops;
 	const struct neg_policy *policy;
 	const void *options; /* as ops->options describes; NULL if none */
-	void *state;         /* ops->state_size bytes, all zero at first */
+	const struct neg_services *services;
+	void *state; /* ops->state_size bytes, all zero at first */
 
 	/* Kept up to date by the session. */
 	struct rd in[LEG_COUNT];  /* unread, decrypted; at most ops->window */
@@ -247,6 +326,8 @@ struct negotiator {
 	/* Set by the negotiator. */
 	struct neg_route route; /* with V_CONNECT */
 	struct neg_key key;     /* with V_RELAY */
+	/* With V_RELAY: by whose bytes they are; NULL: none. */
+	const struct neg_units *units[LEG_COUNT];
 	struct neg_names names;
 
 	/* Set by neg_end(), and by the session before neg_refuse(). */
@@ -276,6 +357,9 @@ bool neg_rule_met(const struct negotiator *n, enum leg_id leg);
  * still lacks the TLS its policy requires.
  */
 void neg_forward(struct negotiator *n, enum leg_id from, size_t len);
+
+/* Overwrites a secret, and is not optimised away. */
+void neg_wipe(void *bytes, size_t n);
 
 struct verdict neg_read(unsigned from);
 struct verdict neg_next(void);

@@ -921,11 +921,15 @@ static const char *const channel_binding_choices[] = { "auto", "pass", "strip",
 	NULL };
 
 static const struct neg_option postgres_options[] = {
-	{ "channel_binding", offsetof(struct postgres_options, channel_binding),
-	    channel_binding_choices,
-	    "what becomes of SCRAM-SHA-256-PLUS in the server's offer: auto "
-	    "takes it out for clients without TLS, pass never, strip always" },
-	{ NULL, 0, NULL, NULL },
+	{ .name = "channel_binding",
+	    .kind = NEG_OPTION_CHOICE,
+	    .offset = offsetof(struct postgres_options, channel_binding),
+	    .choices = channel_binding_choices,
+	    .help =
+		"what becomes of SCRAM-SHA-256-PLUS in the server's offer: "
+		"auto takes it out for clients without TLS, pass never, strip "
+		"always" },
+	{ .name = NULL },
 };
 
 const struct neg_ops neg_postgres = {

@@ -24,6 +24,21 @@ numbers_are_big_endian(void)
 	CU_ASSERT_FALSE(r.cut);
 }
 
+static void
+some_numbers_are_little_endian(void)
+{
+	struct rd r = reads("\x01\x02\x03\x04\xf5\x06\x07\x08\xf9", 9);
+
+	CU_ASSERT_EQUAL(rd_le16(&r), 0x0201);
+	CU_ASSERT_EQUAL(rd_le24(&r), 0xf50403);
+	CU_ASSERT_EQUAL(rd_le32(&r), 0xf9080706u);
+	CU_ASSERT_FALSE(r.cut);
+	r = reads("\x01\x02", 2);
+	CU_ASSERT_EQUAL(rd_le24(&r), 0);
+	CU_ASSERT_TRUE(r.cut);
+	CU_ASSERT_EQUAL(r.left, 2);
+}
+
 /* Once cut, the bytes that are still there do not count either: a parser that
  * asks at its end must not have been given any of them. */
 static void
@@ -146,6 +161,24 @@ what_is_written_is_read_back(void)
 	    rd_equals(wr_written(&w), "\x7f\x01\x02\xfe\xed\xfa\xcexyzab", 12));
 }
 
+static void
+little_endian_is_written_so(void)
+{
+	uint8_t room[9];
+	struct wr w = { .base = room, .cap = sizeof(room) };
+
+	wr_le16(&w, 0x0201);
+	wr_le24(&w, 0xaaf50403u);
+	wr_le32(&w, 0xf9080706u);
+	CU_ASSERT_FALSE(w.full);
+	CU_ASSERT_EQUAL(memcmp(room, "\x01\x02\x03\x04\xf5\x06\x07\x08\xf9", 9),
+	    0);
+	w.len = 7;
+	wr_le24(&w, 1);
+	CU_ASSERT_TRUE(w.full);
+	CU_ASSERT_EQUAL(w.len, 7);
+}
+
 /* Half a value is never written, and nothing after it that would fit. */
 static void
 a_write_past_the_end_is_remembered(void)
@@ -209,6 +242,9 @@ main(void)
 {
 	static CU_TestInfo tests[] = {
 		{ "numbers_are_big_endian", numbers_are_big_endian },
+		{ "some_numbers_are_little_endian",
+		    some_numbers_are_little_endian },
+		{ "little_endian_is_written_so", little_endian_is_written_so },
 		{ "a_read_past_the_end_is_remembered",
 		    a_read_past_the_end_is_remembered },
 		{ "each_read_can_be_the_one_too_many",
