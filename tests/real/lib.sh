@@ -30,6 +30,7 @@ readonly CANARY=canary-5b1e9f0c7a
 
 . "$REAL/roots.sh"
 . "$REAL/postgres.sh"
+. "$REAL/mysql.sh"
 
 declare -A PID=()	# of what start() started, by name
 passed=0 failed=0 skipped=0

@@ -5,7 +5,8 @@
 #	root_make NAME SUITE PACKAGE...
 #		resolves PACKAGE... in SUITE with everything they depend on,
 #		downloads what is not there yet and unpacks it.  1: the suite
-#		cannot be reached, or has no such package.
+#		cannot be reached, or has no such package.  only:PACKAGE comes
+#		without what it depends on.
 #	in_root [-u] [-t SECONDS] NAME [VAR=VALUE]... COMMAND...
 #		becomes COMMAND inside (see the script of that name).
 #
@@ -83,14 +84,26 @@ root_apt() { # SUITE
 
 # URI, file, size and hash of each package wanted, one a line.
 root_resolve() { # SUITE PACKAGE...
-	local dir=$CACHE/apt/$1 line
+	local dir=$CACHE/apt/$1 line package whole=() only=()
 	shift
-	APT_CONFIG=$dir/apt.conf apt-get -qq -y --print-uris \
-		-o Dir::Cache::archives="$dir/empty" install "$@" >"$dir/uris" ||
-		return 1
+	for package; do
+		if [[ $package == only:* ]]; then
+			only+=("${package#only:}")
+		else
+			whole+=("$package")
+		fi
+	done
+	root_uris "$dir" -y install "${whole[@]}" >"$dir/uris" || return 1
+	[ ${#only[@]} = 0 ] ||
+		root_uris "$dir" download "${only[@]}" >>"$dir/uris" || return 1
 	while read -r line; do
 		[[ $line =~ \ ($ROOT_UNWANTED)_[^\ ]*\.deb\  ]] || echo "$line"
 	done <"$dir/uris"
+}
+
+root_uris() { # FOLDER APT-GET-ARGUMENT...
+	APT_CONFIG=$1/apt.conf apt-get -qq --print-uris \
+		-o Dir::Cache::archives="$1/empty" "${@:2}"
 }
 
 # Downloads what is not in the cache; apt itself checks the hashes.
@@ -135,11 +148,31 @@ root_furnish() { # FOLDER
 	[ -e "$1/usr/bin/sh" ] || ln -s dash "$1/usr/bin/sh"
 }
 
+root_is() { # NAME SUITE PACKAGE...
+	[ "$(cat "$ROOTS/$1/.made-of" 2>/dev/null)" = "$(root_stamp "${@:2}")" ]
+}
+root_stamp() { # SUITE PACKAGE...
+	echo "$* $(declare -f root_unpack root_furnish)"
+}
+
+# Themes may run side by side: one of them makes what the cache lacks.
+cache_locked() { # FUNCTION ARG...
+	mkdir -p "$CACHE"
+	(
+		exec {lock}>"$CACHE/.lock"
+		flock "$lock"
+		"$@" {lock}>&-
+	)
+}
+
 root_make() { # NAME SUITE PACKAGE...
-	local suite=$2 root=$ROOTS/$1 list=$ROOTS/$1.list stamp
+	root_is "$@" || cache_locked root_make_locked "$@"
+}
+
+root_make_locked() { # NAME SUITE PACKAGE...
+	local suite=$2 root=$ROOTS/$1 list=$ROOTS/$1.list
+	! root_is "$@" || return 0
 	shift 2
-	stamp="$suite $* $(declare -f root_unpack root_furnish)"
-	[ "$(cat "$root/.made-of" 2>/dev/null)" = "$stamp" ] && return 0
 	mkdir -p "$ROOTS"
 	root_apt "$suite" || return 1
 	root_resolve "$suite" "$@" >"$list" || return 1
@@ -147,7 +180,7 @@ root_make() { # NAME SUITE PACKAGE...
 	rm -rf "$root.new" "$root"
 	root_unpack "$suite" "$root.new" <"$list" || return 1
 	root_furnish "$root.new"
-	echo "$stamp" >"$root.new/.made-of"
+	root_stamp "$suite" "$@" >"$root.new/.made-of"
 	mv "$root.new" "$root"
 }
 
