@@ -1,13 +1,8 @@
 #include "conf/certfile.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
@@ -16,116 +11,16 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#define FILE_MAX_MIB    16
-#define FILE_MAX        ((size_t)FILE_MAX_MIB * 1024 * 1024)
-#define FILE_FIRST      ((size_t)64 * 1024) /* where the size is not known */
+#include "conf/filebytes.h"
+
+#define FILE_MIB        16 /* the largest that is read */
 #define PASSWORD_MAX    1024
-#define OTHERS_MAY      (S_IRWXG | S_IRWXO)
 #define BEGIN_MARK      "-----BEGIN "
 #define END_MARK        "-----END "
 #define LABEL_END       "-----"
 #define KEY_LABEL       "PRIVATE KEY" /* and whatever stands before it */
 #define DER_SEQUENCE    0x30
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
-
-/* A file in memory.  All of them are wiped: one cannot know what is in it
- * before it was read. */
-struct file {
-	const char *path;
-	uint8_t *bytes;
-	size_t len;
-	size_t room;
-};
-
-static void
-file_fini(struct file *f)
-{
-	OPENSSL_clear_free(f->bytes, f->room);
-	f->bytes = NULL;
-}
-
-static bool
-file_grow(struct file *f, size_t room)
-{
-	uint8_t *bytes;
-
-	bytes = OPENSSL_clear_realloc(f->bytes, f->room, room);
-	if (bytes == NULL)
-		return false;
-	f->bytes = bytes;
-	f->room = room;
-	return true;
-}
-
-static int
-file_fill(struct file *f, int fd, struct err *err)
-{
-	ssize_t n;
-
-	for (;;) {
-		if (f->len > FILE_MAX)
-			return err_set(err,
-			    "%s: larger than %d MiB; it cannot"
-			    " be a file of certificates",
-			    f->path, FILE_MAX_MIB);
-		if (f->len == f->room && !file_grow(f, f->room * 2))
-			return err_set(err, "%s: out of memory", f->path);
-		n = read(fd, f->bytes + f->len, f->room - f->len);
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			f->len += (size_t)n;
-		else if (errno != EINTR)
-			return err_set_errno(err, "%s", f->path);
-	}
-}
-
-/* Asked of the descriptor, so that nobody can change the file in between. */
-static int
-file_check(const struct file *f, const struct stat *st, bool secret,
-    struct err *err)
-{
-	if (!secret || (st->st_mode & OTHERS_MAY) == 0)
-		return 0;
-	return err_set(err,
-	    "%s: holds a secret, but its mode 0%03o lets others"
-	    " at it; chmod 0600",
-	    f->path, (unsigned)(st->st_mode & (S_IRWXU | OTHERS_MAY)));
-}
-
-static int
-file_read(struct file *f, const char *path, bool secret, struct err *err)
-{
-	struct stat st;
-	size_t room;
-	int fd, rc;
-
-	*f = (struct file){ .path = path };
-	/* Before anything that would have OpenSSL read openssl.cnf. */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		return err_set(err, "%s: OpenSSL could not be started", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd == -1)
-		return err_set_errno(err, "%s", path);
-	if (fstat(fd, &st) == -1) {
-		rc = err_set_errno(err, "%s", path);
-		goto out;
-	}
-	if ((rc = file_check(f, &st, secret, err)) == -1)
-		goto out;
-	room = st.st_size > 0 && (uintmax_t)st.st_size <= FILE_MAX
-	    ? (size_t)st.st_size + 1
-	    : FILE_FIRST;
-	if (!file_grow(f, room))
-		rc = err_set(err, "%s: out of memory", path);
-	else
-		rc = file_fill(f, fd, err);
-out:
-	(void)close(fd);
-	if (rc == -1)
-		file_fini(f);
-	return rc;
-}
 
 /*
  * The blocks of a PEM file.  We look for them ourselves because OpenSSL's
@@ -149,7 +44,7 @@ struct scan {
 };
 
 static struct scan
-scan_file(const struct file *f)
+scan_file(const struct filebytes *f)
 {
 	struct scan s;
 	size_t mark = strlen(BYTE_ORDER_MARK);
@@ -293,7 +188,7 @@ block_decode(const struct block *b, long *len)
 
 /* What is being collected from a file. */
 struct reader {
-	const struct file *file;
+	const struct filebytes *file;
 	STACK_OF(X509) *certs;    /* NULL: certificates are passed over */
 	STACK_OF(X509_CRL) *crls; /* NULL: there must be none */
 	bool keys;                /* private keys are passed over */
@@ -468,7 +363,7 @@ read_der(struct reader *r)
 static int
 read_blocks(struct reader *r)
 {
-	const struct file *f = r->file;
+	const struct filebytes *f = r->file;
 	int rc;
 
 	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE &&
@@ -488,28 +383,28 @@ read_blocks(struct reader *r)
 int
 certfile_read_certs(const char *path, STACK_OF(X509) *to, struct err *err)
 {
-	struct file f;
+	struct filebytes f;
 	struct reader r = { .file = &f, .certs = to, .err = err };
 	int rc;
 
-	if (file_read(&f, path, false, err) == -1)
+	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
 		return -1;
 	rc = read_blocks(&r);
-	file_fini(&f);
+	filebytes_fini(&f);
 	return rc;
 }
 
 int
 certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to, struct err *err)
 {
-	struct file f;
+	struct filebytes f;
 	struct reader r = { .file = &f, .crls = to, .err = err };
 	int rc;
 
-	if (file_read(&f, path, false, err) == -1)
+	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
 		return -1;
 	rc = read_blocks(&r);
-	file_fini(&f);
+	filebytes_fini(&f);
 	return rc;
 }
 
@@ -540,11 +435,11 @@ password_read(struct password *p, const char *path, struct err *err)
 {
 	const char *line;
 	struct scan s;
-	struct file f;
+	struct filebytes f;
 	size_t len = 0;
 	int rc = 0;
 
-	if (file_read(&f, path, true, err) == -1)
+	if (filebytes_read(&f, path, true, FILE_MIB, err) == -1)
 		return -1;
 	s = scan_file(&f);
 	if (scan_line(&s, &line, &len) && len > 0 && line[len - 1] == '\r')
@@ -564,12 +459,12 @@ password_read(struct password *p, const char *path, struct err *err)
 		p->len = len;
 		p->given = true;
 	}
-	file_fini(&f);
+	filebytes_fini(&f);
 	return rc;
 }
 
 static EVP_PKEY *
-key_decode_pem(const struct file *f, struct password *p, bool *found)
+key_decode_pem(const struct filebytes *f, struct password *p, bool *found)
 {
 	struct scan s = scan_file(f);
 	EVP_PKEY *key;
@@ -591,7 +486,7 @@ key_decode_pem(const struct file *f, struct password *p, bool *found)
 }
 
 static EVP_PKEY *
-key_decode_der(const struct file *f, struct password *p)
+key_decode_der(const struct filebytes *f, struct password *p)
 {
 	const uint8_t *at = f->bytes;
 	EVP_PKEY *key;
@@ -613,7 +508,8 @@ key_unreadable(const char *path, const struct password *p, bool found,
 	if (p->asked && !p->given)
 		return err_set(err,
 		    "%s: the private key is encrypted; give its"
-		    " password in password_file",
+		    " password in password_file, or a key without one where"
+		    " there is no such setting",
 		    path);
 	if (p->asked)
 		return err_set(err,
@@ -628,15 +524,15 @@ key_unreadable(const char *path, const struct password *p, bool found,
 	    path);
 }
 
-static EVP_PKEY *
-key_load(const char *path, const char *password_file, struct err *err)
+EVP_PKEY *
+certfile_read_key(const char *path, const char *password_file, struct err *err)
 {
 	struct password p = { .given = false };
 	EVP_PKEY *key = NULL;
 	bool found = false;
-	struct file f;
+	struct filebytes f;
 
-	if (file_read(&f, path, true, err) == -1)
+	if (filebytes_read(&f, path, true, FILE_MIB, err) == -1)
 		return NULL;
 	if (password_file != NULL &&
 	    password_read(&p, password_file, err) == -1)
@@ -650,7 +546,7 @@ key_load(const char *path, const char *password_file, struct err *err)
 	ERR_clear_error();
 out:
 	OPENSSL_cleanse(&p, sizeof(p));
-	file_fini(&f);
+	filebytes_fini(&f);
 	return key;
 }
 
@@ -703,14 +599,14 @@ keypair_arrange(struct keypair *k, STACK_OF(X509) *certs, const char *path,
 static int
 keypair_certs(const char *path, bool keys, STACK_OF(X509) *to, struct err *err)
 {
-	struct file f;
+	struct filebytes f;
 	struct reader r = { .file = &f, .certs = to, .keys = keys, .err = err };
 	int rc;
 
-	if (file_read(&f, path, false, err) == -1)
+	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
 		return -1;
 	rc = read_blocks(&r);
-	file_fini(&f);
+	filebytes_fini(&f);
 	return rc;
 }
 
@@ -729,7 +625,7 @@ keypair_load(const char *cert_path, const char *key_path,
 	}
 	k->references = 1;
 	if (keypair_certs(cert_path, true, certs, err) == -1 ||
-	    (k->key = key_load(path, password_file, err)) == NULL ||
+	    (k->key = certfile_read_key(path, password_file, err)) == NULL ||
 	    keypair_arrange(k, certs, path, err) == -1)
 		goto fail;
 	sk_X509_pop_free(certs, X509_free);

@@ -22,6 +22,11 @@ int certfile_read_certs(const char *path, STACK_OF(X509) *to, struct err *err);
 int certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to,
     struct err *err);
 
+/* A private key.  `password_file` NULL: it has none.  A key or password file
+ * that others may read is refused (links are followed).  NULL with `err`. */
+EVP_PKEY *certfile_read_key(const char *path, const char *password_file,
+    struct err *err);
+
 /* A certificate with its key and the chain to be sent. */
 struct keypair {
 	X509 *leaf;
@@ -30,9 +35,8 @@ struct keypair {
 	_Atomic unsigned references;
 };
 
-/* `key_path` NULL: the key is in `cert_path` too.  `password_file` NULL: the
- * key has none.  A key or password file that others may read is refused
- * (links are followed); one that does not belong to the certificate is too. */
+/* `key_path` NULL: the key is in `cert_path` too.  Files as above; a key that
+ * does not belong to the certificate is refused too. */
 struct keypair *keypair_load(const char *cert_path, const char *key_path,
     const char *password_file, struct err *err);
 struct keypair *keypair_retain(struct keypair *k);
