@@ -23,6 +23,7 @@
 
 struct listener_set;
 struct relay_buffers;
+struct secrets;
 struct session;
 struct worker;
 TAILQ_HEAD(session_list, session);
@@ -33,9 +34,12 @@ struct proxy {
 	struct cancels *cancels;
 	struct limits *limits;
 	struct server_health **health; /* by endpoint index */
-	atomic_ullong next_session;    /* ids, from 1 */
-	atomic_uint sessions;          /* adopted by any worker, not released */
-	atomic_bool draining;          /* new connections are turned away */
+	struct secrets *secrets;
+	/* Of the above, by endpoint index; none is NULL. */
+	const struct neg_services *const *services;
+	atomic_ullong next_session; /* ids, from 1 */
+	atomic_uint sessions;       /* adopted by any worker, not released */
+	atomic_bool draining;       /* new connections are turned away */
 	atomic_uint undrained; /* workers that have yet to stop accepting */
 	unsigned max_sessions; /* configured, or what descriptors allow */
 	struct listener_set **sets;

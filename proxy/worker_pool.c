@@ -7,6 +7,7 @@
 
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/secrets.h"
 #include "proxy/worker_private.h"
 
 /* A session needs two, and some are left for pipes between plain legs. */
@@ -57,6 +58,19 @@ choose_max_sessions(const struct config *c)
 }
 
 static int
+make_secrets(struct proxy *p, struct err *err)
+{
+	const struct config *c = p->config;
+
+	p->secrets = secrets_new((const struct endpoint *const *)c->endpoints,
+	    c->nendpoints, err);
+	if (p->secrets == NULL)
+		return -1;
+	p->services = secrets_services(p->secrets);
+	return 0;
+}
+
+static int
 make_shared(struct proxy *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -74,7 +88,7 @@ make_shared(struct proxy *p, struct err *err)
 		if (p->health[i] == NULL)
 			return err_set(err, "proxy: out of memory");
 	}
-	return 0;
+	return make_secrets(p, err);
 }
 
 /* A worker in the making: there may be thousands of contexts, so each is made
@@ -273,6 +287,7 @@ free_shared(struct proxy *p)
 		limits_free(p->limits);
 	if (p->cancels != NULL)
 		cancels_free(p->cancels);
+	secrets_free(p->secrets);
 	config_release(p->config);
 }
 
