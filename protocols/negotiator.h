@@ -275,6 +275,9 @@ struct neg_ops {
 
 	const struct neg_option *options; /* NULL: none */
 	size_t options_size;              /* of the struct they are stored in */
+	/* What their group in an endpoint is called; NULL: as the engine.  One
+	 * may have the group of another, and then has its table and struct. */
+	const char *options_group;
 
 	enum neg_start server_start;
 	bool client_first;   /* the client speaks first */
@@ -374,6 +377,8 @@ struct verdict neg_end(struct negotiator *n, enum reason reason,
  * of them in the order of the documentation, NULL after the last. */
 const struct neg_ops *protocol_find(const char *name);
 const struct neg_ops *protocol_nth(size_t n);
+/* What the group of its settings is called in an endpoint. */
+const char *protocol_group(const struct neg_ops *ops);
 
 extern const struct neg_ops neg_postgres;
 extern const struct neg_ops neg_redshift;

@@ -41,3 +41,9 @@ protocol_nth(size_t n)
 {
 	return n < PROTOCOLS ? protocols[n] : NULL;
 }
+
+const char *
+protocol_group(const struct neg_ops *ops)
+{
+	return ops->options_group != NULL ? ops->options_group : ops->name;
+}
