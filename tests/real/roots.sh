@@ -8,7 +8,8 @@
 #		cannot be reached, or has no such package.  only:PACKAGE comes
 #		without what it depends on.
 #	in_root [-u] [-t SECONDS] NAME [VAR=VALUE]... COMMAND...
-#		becomes COMMAND inside (see the script of that name).
+#		becomes COMMAND inside (see the script of that name); in the
+#		network namespace $ROOT_NETWORK, if that is set.
 #
 # apt works on private state: this machine's packages are never touched, and
 # no script of a package is run.  The mirrors are those of this machine's apt.
@@ -195,5 +196,6 @@ in_root() { # [-u] [-t SECONDS] NAME [VAR=VALUE]... COMMAND...
 		fi
 		shift
 	done
-	exec "$REAL/in_root" "${options[@]}" "$ROOTS/$1" "${@:2}"
+	exec ${ROOT_NETWORK:+nsenter --net="$ROOT_NETWORK"} \
+		"$REAL/in_root" "${options[@]}" "$ROOTS/$1" "${@:2}"
 }
