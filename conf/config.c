@@ -10,6 +10,7 @@
 #include "conf/config_draft.h"
 #include "conf/config_endpoint.h"
 #include "conf/config_files.h"
+#include "conf/config_options.h"
 #include "conf/config_reader.h"
 #include "conf/config_rules.h"
 #include "conf/material.h"
@@ -209,6 +210,9 @@ check_all(struct loader *l)
 		endpoint_load_files(&l->builder, l->top->children[i],
 		    c->endpoints[i]);
 	}
+	for (i = 0; i < c->nendpoints; i++)
+		options_check_keys(&l->builder, l->top->children[i],
+		    c->endpoints[i]);
 	rules_check_together(l->top->children, c->endpoints, c->nendpoints,
 	    l->problems);
 }

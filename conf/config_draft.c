@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/config_options.h"
+
 #define WORDS_MAX 1536 /* of what is said about a setting */
 
 static int
@@ -91,9 +93,26 @@ draft_free(struct draft *d)
 	}
 	free(d->children);
 	free(d->labels);
+	for (i = 0; i < d->noptions; i++)
+		value_free_texts(&d->options[i]);
 	free(d->options);
 	free(d->path);
 	free(d);
+}
+
+/* What holds for an engine's setting that is not written is zero. */
+int
+draft_set_engine(struct draft *d, const struct neg_ops *ops)
+{
+	size_t n = options_count(ops);
+
+	d->ops = ops;
+	if (n == 0)
+		return 0;
+	if ((d->options = calloc(n, sizeof(*d->options))) == NULL)
+		return -1;
+	d->noptions = n;
+	return 0;
 }
 
 int

@@ -44,7 +44,8 @@ struct draft {
 
 	/* SCOPE_ENDPOINT. */
 	const struct neg_ops *ops; /* NULL: none that we know */
-	void *options;             /* as ops->options describes */
+	struct value *options;     /* as many as ops->options has */
+	size_t noptions;
 	struct label *labels;
 	size_t nlabels;
 };
@@ -53,6 +54,9 @@ struct draft {
 struct draft *draft_new(enum setting_scope scope, const char *file,
     unsigned line, const char *path);
 void draft_free(struct draft *d); /* and its children; accepts NULL */
+/* -1 if memory is short. */
+int draft_set_engine(struct draft *d, const struct neg_ops *ops)
+    __attribute__((warn_unused_result));
 int draft_adopt(struct draft *parent, struct draft *child);
 
 /* Written in the file. */

@@ -7,6 +7,7 @@
 #include "conf/certfile.h"
 #include "conf/config_checks.h"
 #include "conf/config_files.h"
+#include "conf/config_options.h"
 #include "conf/trust.h"
 
 /* As OpenSSL counts them; the first of the four words for versions. */
@@ -296,17 +297,6 @@ build_labels(const struct draft *d, struct endpoint *e)
 	return 0;
 }
 
-static int
-build_options(const struct draft *d, struct endpoint *e)
-{
-	if (d->options == NULL)
-		return 0;
-	if ((e->options = malloc(d->ops->options_size)) == NULL)
-		return -1;
-	memcpy(e->options, d->options, d->ops->options_size);
-	return 0;
-}
-
 static void
 build_tls(const struct draft *d, struct endpoint *e)
 {
@@ -346,7 +336,7 @@ endpoint_build(struct builder *b, const struct draft *d)
 	    build_listens(d, e) == -1 || build_servers(b, d, e) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_ALLOW), &e->allow) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_DENY), &e->deny) == -1 ||
-	    build_labels(d, e) == -1 || build_options(d, e) == -1)
+	    build_labels(d, e) == -1 || options_build(d, e) == -1)
 		goto fail;
 	build_tls(d, e);
 	return e;
@@ -411,7 +401,7 @@ endpoint_free(struct endpoint *e)
 	free(e->allow.list);
 	free(e->deny.list);
 	free(e->listens);
-	free(e->options);
+	options_free(e);
 	free(e->name);
 	free(e->file);
 	free(e);

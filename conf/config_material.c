@@ -6,6 +6,7 @@
 
 #include "conf/certfile.h"
 #include "conf/config_endpoint.h"
+#include "conf/config_options.h"
 #include "conf/material.h"
 #include "conf/trust.h"
 
@@ -186,6 +187,7 @@ endpoint_load_files(struct builder *b, const struct draft *d,
     struct endpoint *e)
 {
 	load_trust(b, d, e);
+	options_load_files(b, d, e);
 	if (e->mode != SSL_MODE_NONE)
 		e->identity = load_keypair(b, d, SETTING_IDENTITY_CERT,
 		    SETTING_IDENTITY_KEY, SETTING_IDENTITY_PASSWORD_FILE);

@@ -9,6 +9,7 @@
 
 #include <libconfig.h>
 
+#include "conf/config_options.h"
 #include "conf/config_scan.h"
 #include "conf/words.h"
 #include "protocols/negotiator.h"
@@ -17,6 +18,7 @@
 #define LABELS_MAX    16
 #define LABEL_LEN_MAX 128
 #define ENDPOINTS_MAX 10000
+#define OPTIONS_MAX   64 /* that are listed */
 
 struct reader {
 	const char *file;
@@ -418,14 +420,16 @@ read_servers(struct item *it, const config_setting_t *from)
 }
 
 /* Which engine it is must be known before its group is read. */
-static void
+static int
 find_engine(const config_setting_t *endpoint, struct draft *d)
 {
+	const struct neg_ops *ops = NULL;
 	const char *name;
 
 	if (config_setting_lookup_string(endpoint, "engine", &name) ==
 	    CONFIG_TRUE)
-		d->ops = protocol_find(name);
+		ops = protocol_find(name);
+	return ops == NULL ? 0 : draft_set_engine(d, ops);
 }
 
 static void
@@ -440,13 +444,9 @@ read_endpoint(struct item *it, const config_setting_t *from)
 	d = adopt_group(it->r, from, it->draft, SCOPE_ENDPOINT, it->path);
 	if (d == NULL)
 		return;
-	find_engine(from, d);
-	if (d->ops != NULL && d->ops->options != NULL) {
-		d->options = calloc(1, d->ops->options_size);
-		if (d->options == NULL) {
-			read_failed(it->r, from);
-			return;
-		}
+	if (find_engine(from, d) == -1) {
+		read_failed(it->r, from);
+		return;
 	}
 	read_group(it->r, from, d, "");
 	report_missing(it->r, d);
@@ -507,66 +507,62 @@ read_value(struct item *it, const config_setting_t *from)
 	}
 }
 
-static const struct neg_option *
-find_engine_option(const struct neg_ops *ops, const char *name)
+/* The same sentence whether a word of the group is near or not. */
+static void
+unknown_option(struct item *it, const config_setting_t *from)
 {
-	const struct neg_option *o;
+	const char *names[OPTIONS_MAX + 1] = { NULL }, *near;
+	const struct neg_ops *ops = it->draft->ops;
+	char all[512];
+	size_t i;
 
-	for (o = ops->options; o->name != NULL; o++) {
-		if (strcmp(o->name, name) == 0)
-			return o;
-	}
-	return NULL;
+	for (i = 0; i < OPTIONS_MAX && i < it->draft->noptions; i++)
+		names[i] = ops->options[i].name;
+	near = word_suggest(config_setting_name(from), names);
+	choices_list(names, all, sizeof(all));
+	if (near != NULL)
+		problem_add(it->r->problems, false, it->r->file,
+		    config_setting_source_line(from), it->path,
+		    "is unknown; did you mean \"%s\"?", near);
+	else
+		problem_add(it->r->problems, false, it->r->file,
+		    config_setting_source_line(from), it->path,
+		    "is unknown; in this group of engine %s there may be %s",
+		    ops->name, all);
 }
 
-/* An engine's setting is stored as the index of its choice. */
+/* As any other setting, but that its line of the table is the engine's. */
 static void
 read_engine_option(struct reader *r, const config_setting_t *from,
-    struct draft *d, const char *path)
+    struct draft *d)
 {
-	const char *name = config_setting_name(from), *word;
-	const struct neg_option *o = find_engine_option(d->ops, name);
-	unsigned line = config_setting_source_line(from);
-	char words[512];
-	int i;
+	size_t i = options_find(d->ops, config_setting_name(from));
+	struct item it = { .r = r, .draft = d };
+	char name[DRAFT_PATH_MAX];
+	struct setting setting;
 
-	if (o == NULL) {
-		problem_add(r->problems, false, r->file, line, path,
-		    "is unknown; the only settings of this group are those of "
-		    "engine %s, such as \"%s\"",
-		    d->ops->name, d->ops->options->name);
+	(void)snprintf(name, sizeof(name), "%s.%s", protocol_group(d->ops),
+	    config_setting_name(from));
+	draft_path(d, name, it.path);
+	if (i == d->noptions) {
+		unknown_option(&it, from);
 		return;
 	}
-	choices_list(o->choices, words, sizeof(words));
-	word = config_setting_get_string(from);
-	if (config_setting_type(from) != CONFIG_TYPE_STRING || word == NULL) {
-		problem_add(r->problems, false, r->file, line, path,
-		    "is %s, and must be %s", type_words(from), words);
-		return;
-	}
-	if ((i = choice_find(o->choices, word)) < 0) {
-		problem_add(r->problems, false, r->file, line, path,
-		    "\"%.*s\" is none of %s", SHOWN_MAX, word, words);
-		return;
-	}
-	memcpy((char *)d->options + o->offset, &i, sizeof(i));
+	option_as_setting(&d->ops->options[i], &setting);
+	it.setting = &setting;
+	it.value = &d->options[i];
+	read_value(&it, from);
 }
 
 static void
 read_engine_group(struct reader *r, const config_setting_t *group,
     struct draft *d)
 {
-	const config_setting_t *from;
-	char path[DRAFT_PATH_MAX], name[DRAFT_PATH_MAX];
 	int i;
 
-	for (i = 0; i < config_setting_length(group); i++) {
-		from = config_setting_get_elem(group, (unsigned)i);
-		(void)snprintf(name, sizeof(name), "%s.%s", d->ops->name,
-		    config_setting_name(from));
-		draft_path(d, name, path);
-		read_engine_option(r, from, d, path);
-	}
+	for (i = 0; i < config_setting_length(group); i++)
+		read_engine_option(r,
+		    config_setting_get_elem(group, (unsigned)i), d);
 }
 
 /* "postgres = { ... }" in an endpoint.  True if it is an engine's group,
@@ -578,12 +574,13 @@ read_as_engine(struct reader *r, const config_setting_t *from, struct draft *d,
 	const char *name = config_setting_name(from);
 	const struct neg_ops *ops = protocol_find(name);
 	unsigned line = config_setting_source_line(from);
+	bool own = d->ops != NULL && strcmp(name, protocol_group(d->ops)) == 0;
 
-	if (d->scope != SCOPE_ENDPOINT || ops == NULL)
+	if (d->scope != SCOPE_ENDPOINT || (ops == NULL && !own))
 		return false;
 	if (d->ops == NULL) /* what the engine is has been asked already */
 		return true;
-	if (ops != d->ops) {
+	if (ops != d->ops && !own) {
 		problem_add(r->problems, false, r->file, line, path,
 		    "is a group of engine %s, and this endpoint's is %s; "
 		    "remove it",
@@ -591,10 +588,11 @@ read_as_engine(struct reader *r, const config_setting_t *from, struct draft *d,
 	} else if (d->ops->options == NULL) {
 		problem_add(r->problems, false, r->file, line, path,
 		    "engine %s has no settings of its own; remove it",
-		    ops->name);
-	} else if (strcmp(name, ops->name) != 0) {
+		    d->ops->name);
+	} else if (!own) {
 		problem_add(r->problems, false, r->file, line, path,
-		    "the group of this engine is called \"%s\"", ops->name);
+		    "the group of this engine is called \"%s\"",
+		    protocol_group(d->ops));
 	} else if (config_setting_type(from) != CONFIG_TYPE_GROUP) {
 		problem_add(r->problems, false, r->file, line, path,
 		    "is %s, and must be a group; write %s = { ... };",
@@ -609,8 +607,7 @@ static void
 report_unknown(struct reader *r, const config_setting_t *from,
     const struct draft *d, const char *within, const char *path)
 {
-	const char *engine =
-	    d->ops == NULL || d->ops->options == NULL ? NULL : d->ops->name;
+	const char *engine = d->noptions == 0 ? NULL : protocol_group(d->ops);
 	char near[256];
 
 	setting_suggest(d->scope, within, config_setting_name(from), engine,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf/config.h"
+#include "conf/config_options.h"
 #include "conf/words.h"
 #include "protocols/negotiator.h"
 
@@ -234,14 +235,23 @@ print_setting(FILE *to, const struct setting *s)
 	(void)fputc('\n', to);
 }
 
+/* A group that several engines have is printed with the one it is named
+ * after. */
 static void
 print_engine(FILE *to, const struct neg_ops *ops)
 {
-	const struct neg_option *o;
+	char path[WORD_MAX * 2];
+	struct setting s;
+	size_t i;
 
-	for (o = ops->options; o != NULL && o->name != NULL; o++)
-		(void)fprintf(to, "endpoints[].%s.%s\tchoice\t%s\t%s\n",
-		    ops->name, o->name, o->choices[0], o->help);
+	if (strcmp(protocol_group(ops), ops->name) != 0)
+		return;
+	for (i = 0; i < options_count(ops); i++) {
+		option_as_setting(&ops->options[i], &s);
+		(void)snprintf(path, sizeof(path), "%s.%s", ops->name, s.name);
+		s.name = path;
+		print_setting(to, &s);
+	}
 }
 
 void

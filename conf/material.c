@@ -1,6 +1,5 @@
 #include "conf/material.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +8,12 @@
 #include <openssl/x509.h>
 
 #include "conf/certfile.h"
+#include "conf/filebytes.h"
+#include "conf/rsakey.h"
 #include "conf/trust.h"
 
-#define SYSTEM "system"
+#define SYSTEM     "system"
+#define SECRET_MIB 1
 
 struct set_entry {
 	char *key;
@@ -28,6 +30,8 @@ struct material {
 	size_t nsets;
 	struct pair_entry *pairs;
 	size_t npairs;
+	struct rsakey **keys;
+	size_t nkeys;
 };
 
 struct material *
@@ -60,8 +64,11 @@ material_free(struct material *m)
 		keypair_release(m->pairs[i].pair);
 		free(m->pairs[i].key);
 	}
+	for (i = 0; i < m->nkeys; i++)
+		rsakey_release(m->keys[i]);
 	free(m->sets);
 	free(m->pairs);
+	free(m->keys);
 	free(m);
 }
 
@@ -316,6 +323,76 @@ material_keypair(struct material *m, const char *cert, const char *key_path,
 		return NULL;
 	warn_validity(cert, pair->leaf, warning);
 	return keypair_retain(pair);
+}
+
+/* Takes the key over. */
+static struct rsakey *
+keep_key(struct material *m, struct rsakey *k, struct err *err)
+{
+	struct rsakey **keys;
+
+	keys = reallocarray(m->keys, m->nkeys + 1, sizeof(struct rsakey *));
+	if (keys == NULL) {
+		rsakey_release(k);
+		(void)err_set(err, "out of memory");
+		return NULL;
+	}
+	m->keys = keys;
+	keys[m->nkeys++] = k;
+	return k;
+}
+
+struct rsakey *
+material_rsakey(struct material *m, const char *path, struct err *err)
+{
+	struct rsakey *k;
+	size_t i;
+
+	for (i = 0; i < m->nkeys; i++) {
+		if (strcmp(rsakey_path(m->keys[i]), path) == 0)
+			return rsakey_retain(m->keys[i]);
+	}
+	if ((k = rsakey_load(path, err)) == NULL ||
+	    (k = keep_key(m, k, err)) == NULL)
+		return NULL;
+	return rsakey_retain(k);
+}
+
+bool
+material_certified(const struct material *m, const struct rsakey *k)
+{
+	size_t i;
+
+	for (i = 0; i < m->npairs; i++) {
+		if (rsakey_is_of(k, m->pairs[i].pair))
+			return true;
+	}
+	return false;
+}
+
+uint8_t *
+material_secret(const char *path, size_t *len, struct err *err)
+{
+	struct filebytes f;
+	uint8_t *copy = NULL;
+
+	if (filebytes_read(&f, path, true, SECRET_MIB, err) == -1)
+		return NULL;
+	if (f.len == 0)
+		(void)err_set(err, "%s: is empty", path);
+	else if ((copy = malloc(f.len)) == NULL)
+		(void)err_set(err, "%s: out of memory", path);
+	else
+		memcpy(copy, f.bytes, f.len);
+	*len = f.len;
+	filebytes_fini(&f);
+	return copy;
+}
+
+uint8_t *
+material_rsa_public(const char *path, size_t *len, struct err *err)
+{
+	return (uint8_t *)rsakey_read_public(path, len, err);
 }
 
 int

@@ -10,12 +10,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf/err.h"
 
 struct anchors;
 struct keypair;
 struct material;
+struct rsakey;
 
 enum material_kind {
 	MATERIAL_CA = 0,
@@ -49,6 +51,18 @@ struct material_set *material_find(struct material *m, const char *const *ca,
 struct keypair *material_keypair(struct material *m, const char *cert,
     const char *key, const char *password_file, struct err *warning,
     struct err *err);
+
+/* As rsakey_load(); the caller releases it. */
+struct rsakey *material_rsakey(struct material *m, const char *path,
+    struct err *err);
+/* Is it the key of a certificate that was loaded? */
+bool material_certified(const struct material *m, const struct rsakey *k);
+
+/* Files that are kept as they are: secrets, which others may not read, and a
+ * public key as rsakey_read_public() has it.  To be freed, the first wiped;
+ * NULL with `err`, which names the file. */
+uint8_t *material_secret(const char *path, size_t *len, struct err *err);
+uint8_t *material_rsa_public(const char *path, size_t *len, struct err *err);
 
 /* SHA-256 in hexadecimal. */
 #define MATERIAL_DIGEST_MAX 65

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/json.h"
+#include "conf/rsakey.h"
 #include "proxy/commands/check.h"
 #include "proxy/commands/facts.h"
 
@@ -173,17 +174,86 @@ json_changed(const char *name, const char *value, void *arg)
 	json_string(j, name, word);
 }
 
+/* A file is known by its path, and a key by its fingerprint besides. */
+static void
+json_file(struct json *j, const char *name, const char *path,
+    const uint8_t *sha256)
+{
+	json_object(j, name);
+	json_string(j, "file", path);
+	if (sha256 != NULL)
+		json_hex(j, "sha256", sha256, RSAKEY_DIGEST_LEN);
+	json_end_object(j);
+}
+
+static void
+json_option_file(struct json *j, const struct neg_option *o, const char *at)
+{
+	uint8_t sha256[RSAKEY_DIGEST_LEN];
+	struct neg_file f;
+	struct rd pem;
+
+	memcpy(&f, at, sizeof(f));
+	pem = (struct rd){ .at = f.bytes, .left = f.len };
+	if (f.path == NULL)
+		json_null(j, o->name);
+	else if (o->kind == NEG_OPTION_RSA_PUBLIC &&
+	    rsakey_public_sha256(pem, sha256))
+		json_file(j, o->name, f.path, sha256);
+	else
+		json_file(j, o->name, f.path, NULL);
+}
+
+static void
+json_option_key(struct json *j, const struct neg_option *o, const char *at)
+{
+	struct rsakey *key;
+
+	memcpy(&key, at, sizeof(key));
+	if (key == NULL)
+		json_null(j, o->name); /* one is made at start */
+	else
+		json_file(j, o->name, rsakey_path(key), rsakey_sha256(key));
+}
+
+static void
+json_engine_option(struct json *j, const struct neg_option *o, const char *at)
+{
+	unsigned count;
+	int index;
+	bool is;
+
+	switch (o->kind) {
+	case NEG_OPTION_CHOICE:
+		memcpy(&index, at, sizeof(index));
+		json_string(j, o->name, o->choices[index]);
+		return;
+	case NEG_OPTION_BOOL:
+		memcpy(&is, at, sizeof(is));
+		json_bool(j, o->name, is);
+		return;
+	case NEG_OPTION_COUNT:
+		memcpy(&count, at, sizeof(count));
+		json_int(j, o->name, count);
+		return;
+	case NEG_OPTION_SECRETS:
+	case NEG_OPTION_RSA_PUBLIC:
+		json_option_file(j, o, at);
+		return;
+	case NEG_OPTION_RSA_PRIVATE:
+		json_option_key(j, o, at);
+		return;
+	}
+}
+
 static void
 json_engine_options(struct json *j, const struct endpoint *e)
 {
 	const struct neg_option *o;
-	int i;
 
 	json_object(j, "options");
-	for (o = e->ops->options; o != NULL && o->name != NULL; o++) {
-		memcpy(&i, (const char *)e->options + o->offset, sizeof(i));
-		json_string(j, o->name, o->choices[i]);
-	}
+	for (o = e->ops->options; o != NULL && o->name != NULL; o++)
+		json_engine_option(j, o, (const char *)e->options + o->offset);
 	json_end_object(j);
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "conf/rsakey.h"
 #include "proxy/commands/check.h"
 
 #define LABEL_WIDTH      10
@@ -314,18 +315,85 @@ print_changed(const char *name, const char *value, void *arg)
 }
 
 static void
+print_option_file(FILE *to, const char *label, const struct neg_option *o,
+    const char *at)
+{
+	uint8_t sha256[RSAKEY_DIGEST_LEN];
+	struct neg_file f;
+	struct rd pem;
+
+	memcpy(&f, at, sizeof(f));
+	pem = (struct rd){ .at = f.bytes, .left = f.len };
+	if (f.path == NULL) {
+		row(to, label, "%s is not set", o->name);
+		return;
+	}
+	row(to, label, "%s = \"%s\"", o->name, f.path);
+	if (o->kind == NEG_OPTION_RSA_PUBLIC &&
+	    rsakey_public_sha256(pem, sha256))
+		print_fingerprint(to, "", sha256);
+}
+
+static void
+print_option_key(FILE *to, const char *label, const struct neg_option *o,
+    const char *at)
+{
+	struct rsakey *key;
+
+	memcpy(&key, at, sizeof(key));
+	if (key == NULL) {
+		row(to, label,
+		    "%s is not set: a key is made at start, and the log says "
+		    "which",
+		    o->name);
+		return;
+	}
+	row(to, label, "%s = \"%s\"", o->name, rsakey_path(key));
+	print_fingerprint(to, "", rsakey_sha256(key));
+}
+
+static void
+print_engine_option(FILE *to, const char *label, const struct neg_option *o,
+    const char *at)
+{
+	unsigned count;
+	int index;
+	bool is;
+
+	switch (o->kind) {
+	case NEG_OPTION_CHOICE:
+		memcpy(&index, at, sizeof(index));
+		row(to, label, "%s = \"%s\"", o->name, o->choices[index]);
+		return;
+	case NEG_OPTION_BOOL:
+		memcpy(&is, at, sizeof(is));
+		row(to, label, "%s = %s", o->name, is ? "true" : "false");
+		return;
+	case NEG_OPTION_COUNT:
+		memcpy(&count, at, sizeof(count));
+		row(to, label, "%s = %u", o->name, count);
+		return;
+	case NEG_OPTION_SECRETS:
+	case NEG_OPTION_RSA_PUBLIC:
+		print_option_file(to, label, o, at);
+		return;
+	case NEG_OPTION_RSA_PRIVATE:
+		print_option_key(to, label, o, at);
+		return;
+	}
+}
+
+static void
 print_engine_options(FILE *to, const struct endpoint *e)
 {
 	const struct neg_option *o;
-	int i;
 
 	if (e->options == NULL)
 		return;
-	for (o = e->ops->options; o->name != NULL; o++) {
-		memcpy(&i, (const char *)e->options + o->offset, sizeof(i));
-		row(to, o == e->ops->options ? e->ops->name : "", "%s = \"%s\"",
-		    o->name, o->choices[i]);
-	}
+	for (o = e->ops->options; o->name != NULL; o++)
+		print_engine_option(to,
+		    o == e->ops->options ? protocol_group(e->ops) : "", o,
+		    (const char *)e->options + o->offset);
 }
 
 static void

@@ -11,11 +11,13 @@
 #include <event2/event.h>
 
 #include "conf/config.h"
+#include "conf/rsakey.h"
 #include "conf/trust_expiry.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/options.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/secrets.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
 
@@ -84,9 +86,10 @@ log_rejected(const char *file, const struct problems *problems)
 }
 
 static void
-log_listener(const struct listener_set *s)
+log_listener(const struct proxy *p, const struct listener_set *s)
 {
 	const struct endpoint *e = listener_set_endpoint(s);
+	const uint8_t *rsa = secrets_rsa_sha256(p->secrets, e->index);
 	struct log_line l;
 
 	if (!log_open(&l, LEVEL_INFO, "listen"))
@@ -98,6 +101,8 @@ log_listener(const struct listener_set *s)
 	log_text(&l, "mode", ssl_mode_name(e->mode));
 	log_text(&l, "server", e->servers[0].text);
 	log_uint(&l, "servers", e->nservers);
+	if (rsa != NULL)
+		log_hex(&l, "rsa_key", rsa, RSAKEY_DIGEST_LEN);
 	log_close(&l);
 }
 
@@ -116,7 +121,7 @@ log_start(const struct run *r)
 		log_close(&l);
 	}
 	for (i = 0; i < r->proxy->nsets; i++)
-		log_listener(r->proxy->sets[i]);
+		log_listener(r->proxy, r->proxy->sets[i]);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "conf/config.h"
 #include "conf/config_files.h"
 #include "conf/material.h"
+#include "conf/rsakey.h"
 #include "conf/trust.h"
 
 /* Not assert(): a fuzzer without its checks would be worse than none. */
@@ -156,6 +157,48 @@ material_keypair(struct material *m, const char *cert, const char *key,
 	MUST(pair != NULL);
 	atomic_init(&pair->references, 1);
 	return pair;
+}
+
+/* One is made, and is everybody's. */
+struct rsakey *
+material_rsakey(struct material *m, const char *path, struct err *err)
+{
+	static struct rsakey *key;
+
+	(void)m;
+	if (strstr(path, "no") != NULL) {
+		(void)err_set(err, "cannot be opened");
+		return NULL;
+	}
+	if (key == NULL)
+		key = rsakey_make(err);
+	MUST(key != NULL);
+	return rsakey_retain(key);
+}
+
+bool
+material_certified(const struct material *m, const struct rsakey *k)
+{
+	(void)m;
+	MUST(k != NULL);
+	return false;
+}
+
+uint8_t *
+material_secret(const char *path, size_t *len, struct err *err)
+{
+	if (strstr(path, "no") != NULL) {
+		(void)err_set(err, "cannot be opened");
+		return NULL;
+	}
+	*len = strlen(path);
+	return (uint8_t *)strdup(path);
+}
+
+uint8_t *
+material_rsa_public(const char *path, size_t *len, struct err *err)
+{
+	return material_secret(path, len, err);
 }
 
 int

@@ -271,8 +271,14 @@ const struct row types_rows[] = {
 	    "\"on\" is none of" },
 	{ REQUIRE("postgres = { binding = \"auto\"; }; "),
 	    "endpoints[0].postgres.binding",
-	    "is unknown; the only settings of this group "
-	    "are those of engine postgres" },
+	    "is unknown; in this group of engine postgres "
+	    "there may be \"channel_binding\"" },
+	{ REQUIRE("postgres = { chanel_binding = \"auto\"; }; "),
+	    "endpoints[0].postgres.chanel_binding",
+	    "did you mean \"channel_binding\"?" },
+	{ REQUIRE("postgres = { channel_binding = \"stripp\"; }; "),
+	    "endpoints[0].postgres.channel_binding",
+	    "did you mean \"strip\"?" },
 	{ REQUIRE("postgres = \"auto\"; "),
 	    "endpoints[0].postgres",
 	    "must be a group" },
@@ -381,9 +387,9 @@ const struct row words_rows[] = {
 	{ ENGINE("postgress", LOCAL),
 	    "endpoints[0].engine",
 	    "\"postgress\" is no engine; did you mean \"postgres\"?" },
-	{ ENGINE("mysql", LOCAL),
+	{ ENGINE("oracle", LOCAL),
 	    "endpoints[0].engine",
-	    "\"mysql\" is no engine; it must be" },
+	    "\"oracle\" is no engine; it must be" },
 	{ REQUIRE("redshift = { }; "),
 	    "endpoints[0].redshift",
 	    "a group of engine redshift, and this "
