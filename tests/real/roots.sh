@@ -186,7 +186,8 @@ root_make_locked() { # NAME SUITE PACKAGE...
 }
 
 in_root() { # [-u] [-t SECONDS] NAME [VAR=VALUE]... COMMAND...
-	local options=()
+	local options=() network=()
+	[ -z "${ROOT_NETWORK:-}" ] || network=(nsenter --net="$ROOT_NETWORK")
 	while [[ $1 == -* ]]; do
 		if [ "$1" = -t ]; then
 			options+=(-t "$2")
@@ -196,6 +197,6 @@ in_root() { # [-u] [-t SECONDS] NAME [VAR=VALUE]... COMMAND...
 		fi
 		shift
 	done
-	exec ${ROOT_NETWORK:+nsenter --net="$ROOT_NETWORK"} \
-		"$REAL/in_root" "${options[@]}" "$ROOTS/$1" "${@:2}"
+	exec "${network[@]}" "$REAL/in_root" "${options[@]}" "$ROOTS/$1" \
+		"${@:2}"
 }
