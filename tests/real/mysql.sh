@@ -133,7 +133,7 @@ my_identified() { # SERVER PLUGIN PASSWORD
 my_common() { # SERVER FOLDER
 	printf '%s\n' --datadir="$2" --socket="$2/socket" \
 		--pid-file="$2/pid" --log-bin=binlog --secure-file-priv= \
-		--skip-name-resolve --local-infile=ON --max-connections=200 \
+		--local-infile=ON --max-connections=200 \
 		--max-allowed-packet=128M --performance-schema=OFF \
 		--innodb-buffer-pool-size=32M --innodb-doublewrite=OFF \
 		--innodb-flush-log-at-trx-commit=0 --sync-binlog=0 \
@@ -256,6 +256,8 @@ my_start() { # NAME PORT [OPTION]...
 	shift 2
 	mapfile -t options < <(my_common "$server" "$WORK/$name" &&
 		my_tls "$name")
+	# Once said, MySQL does not take it back.
+	[[ $* == *skip-name-resolve* ]] || options+=(--skip-name-resolve)
 	start "$name" my_server_exec "$server" "${options[@]}" \
 		--bind-address="$MY_ADDRESS" --port="$port" "$@"
 	await 60 my_ready "$name" && alive "$name" && return 0
