@@ -4,6 +4,8 @@
 
 static const struct dms_support supported[] = {
 	{ "postgres", { true, true, true, true }, false, NULL },
+	{ "mysql", { true, false, true, true }, false, NULL },
+	{ "mariadb", { true, false, true, true }, false, NULL },
 	{ "redshift", { true, false, false, false }, true,
 	    "its own connection is already TLS, unverified" },
 };

@@ -4,6 +4,7 @@
 
 #include "conf/config_dms.h"
 #include "conf/config_endpoint.h"
+#include "conf/config_engines.h"
 
 #define TLS1_2 0x0303 /* as OpenSSL counts */
 
@@ -540,6 +541,8 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 
 	for (i = 0; i < COUNT_OF(all); i++)
 		all[i](&r);
+	if (e->ops != NULL)
+		rules_check_engine(d, e, p);
 }
 
 void
