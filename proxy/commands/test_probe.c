@@ -43,6 +43,9 @@ struct run {
 	struct neg_policy policy;
 	struct negotiator n;
 	struct rd hello; /* what the client has still to say */
+	bool greeted;    /* it may speak: where the server does so first, it
+	                  * has been told what that said */
+	bool spoke;      /* it has said what it has to say */
 	struct queue unread;
 	bool waits_for_last_word;
 };
@@ -416,6 +419,7 @@ connected(const struct dial_result *d, void *arg)
 	p->steps[PROBE_CONNECT].seconds = d->connect_seconds;
 	leg_open(&r->leg, d->fd, r->base, r->buffers, &probe_events, r);
 	r->n.connected = true;
+	r->n.leg[LEG_SERVER].local = address_is_unix(&d->address);
 	step_begin(r, PROBE_NEGOTIATE);
 	run_deadline(r, r->endpoint.timeouts.handshake);
 	advance(r);
@@ -436,6 +440,11 @@ connect_server(struct run *r)
 static void
 stay_in_clear(struct run *r)
 {
+	if (r->policy.server != SERVER_TLS_NEVER) {
+		step_failed(r, REASON_INTERNAL,
+		    "the engine asked for no TLS where it must", NULL);
+		return;
+	}
 	probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
 	    "no TLS is asked for (ssl_mode none); whether the server insists "
 	    "on it shows only at the login");
@@ -445,16 +454,21 @@ stay_in_clear(struct run *r)
 static struct verdict
 step(struct run *r)
 {
+	static const struct rd silence = { .left = 0 };
 	struct negotiator *n = &r->n;
 	size_t had;
 	struct verdict v;
 
-	n->in[LEG_CLIENT] = r->hello;
+	r->spoke = r->greeted;
+	n->in[LEG_CLIENT] = r->greeted ? r->hello : silence;
 	n->in[LEG_SERVER] = unread_rd(r, n->ops->window);
 	n->out[LEG_CLIENT].len = n->out[LEG_SERVER].len = 0;
 	had = n->in[LEG_SERVER].left;
 	v = neg_step(n);
-	r->hello = n->in[LEG_CLIENT];
+	if (r->greeted)
+		r->hello = n->in[LEG_CLIENT];
+	if (n->out[LEG_CLIENT].len > 0)
+		r->greeted = true;
 	queue_consume(&r->unread, had - n->in[LEG_SERVER].left);
 	return v;
 }
@@ -467,6 +481,8 @@ carry_out(struct run *r, const struct verdict *v)
 
 	switch (v->kind) {
 	case V_READ:
+		if ((v->from & FROM_CLIENT) != 0 && r->greeted && !r->spoke)
+			return true;
 		/* The client has said all it will say. */
 		if ((v->from & FROM_SERVER) == 0)
 			stay_in_clear(r);
@@ -658,6 +674,7 @@ make_negotiator(struct run *r)
 	n->options = r->endpoint.options;
 	cap = NEG_OUT_CAP(n->ops);
 	r->hello = n->ops->hello;
+	r->greeted = n->ops->client_first;
 	queue_init(&r->unread, n->ops->window + LEG_RAW_MAX);
 	if ((n->state = calloc(1, n->ops->state_size + 1)) == NULL)
 		return false;
