@@ -16,7 +16,11 @@
  *     A step that ends the session leaves nothing in out[LEG_SERVER].
  *  3. The next call of step() is the news that the verdict was carried out.
  *     Failure is never reported here: when a connect, a handshake or a check
- *     fails the session ends.  A negotiator only ever sees success.
+ *     fails the session ends.  A negotiator only ever sees success.  The one
+ *     exception: a client that speaks for the first time after V_CONNECT was
+ *     answered and before the dial has begun.  Then step() is asked once more,
+ *     with its bytes in in[] and n->connected false, and answers V_CONNECT
+ *     again, or refuses the client for it.
  *  4. Bytes left unread on a leg when TLS starts there are TLS records.  They
  *     can never turn into plaintext of the protected stream, so a command
  *     injected ahead of the handshake has nowhere to go (CVE-2021-23214).
@@ -26,7 +30,10 @@
  *     leg that is waited for ends, or the deadline passes, the session ends.
  *  7. A relay that was asked for with n->units set may come back: step() is
  *     then called with the unit that woke it first in in[], and everything
- *     before that unit on its way.  It answers V_RELAY again in the end.
+ *     before that unit on its way.  It answers V_RELAY again in the end, with
+ *     what is then unread at the beginning of a unit.  Of the other direction
+ *     in[] has what comes meanwhile, from wherever its relay was.  Once one
+ *     of the directions has ended a relay does not come back any more.
  *
  * Policy is not up to the protocols.  neg_step() stands between the session
  * and every negotiator and refuses what the policy forbids, whatever the
@@ -143,8 +150,9 @@ struct neg_error {
  * to a negotiator that starts anew, with the client's TLS as it is now. */
 struct neg_route {
 	struct rd cancel;
-	/* How long the client is to have stayed before anything is dialled, in
-	 * milliseconds; one that leaves meanwhile was never there. */
+	/* How long a client that has said nothing is to have stayed before
+	 * anything is dialled, in milliseconds; one that leaves meanwhile was
+	 * never there.  0: it is only looked whether it has left already. */
 	unsigned delay_ms;
 };
 

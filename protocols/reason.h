@@ -4,6 +4,9 @@
  * Negotiators, sessions, the log and the codes that clients see all use these
  * words and no others.  A reason either closes a session that was relaying or
  * refuses one that never came so far; reason_is_refusal() tells them apart.
+ * A session that has been opened is closed, also for the reasons of a refusal:
+ * where its relay comes back to the negotiator, or breaks a rule, these are
+ * the words for it.
  */
 #ifndef PROTOCOLS_REASON_H
 #define PROTOCOLS_REASON_H

@@ -83,6 +83,13 @@ leg_want_read(struct leg *leg, bool want)
 }
 
 void
+leg_remind(struct leg *leg)
+{
+	if (leg->state != LEG_CLOSED)
+		event_active(&leg->on_readable, EV_READ, 0);
+}
+
+void
 leg_want_write(struct leg *leg, bool want)
 {
 	if (leg->state == LEG_CLOSED || leg->writing == want)
@@ -201,6 +208,15 @@ leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
 	return queue_append(&leg->early, unread.at, unread.left);
 }
 
+/* Where leg_receive() puts plaintext. */
+static uint8_t *
+leg_place(struct leg *leg)
+{
+	struct leg_buffers *b = leg->buffers;
+
+	return (leg->state == LEG_PLAIN ? b->raw : b->plain) + LEG_HEADROOM;
+}
+
 /*
  * Ciphertext or plaintext as it comes: first what came early, then the socket.
  * LEG_OK: some; LEG_WAIT: none now; LEG_ENDED: the socket's end.
@@ -208,19 +224,20 @@ leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
 static enum leg_result
 leg_take(struct leg *leg, size_t max, struct rd *out, bool *more)
 {
+	uint8_t *raw = leg->buffers->raw + LEG_HEADROOM;
 	ssize_t n;
 
 	*more = leg->early.len > 0;
 	if (leg->early.len > 0) {
 		/* queue_consume() gives its memory back, so this moves first */
 		n = (ssize_t)leg->early.len;
-		memcpy(leg->buffers->raw, queue_data(&leg->early), (size_t)n);
+		memcpy(raw, queue_data(&leg->early), (size_t)n);
 		queue_consume(&leg->early, (size_t)n);
 	} else {
-		if (max > sizeof(leg->buffers->raw))
-			max = sizeof(leg->buffers->raw);
+		if (max > LEG_RAW_MAX)
+			max = LEG_RAW_MAX;
 		do
-			n = recv(leg->fd, leg->buffers->raw, max, 0);
+			n = recv(leg->fd, raw, max, 0);
 		while (n == -1 && errno == EINTR);
 		if (n == -1 && errno == EAGAIN)
 			return LEG_WAIT;
@@ -230,7 +247,7 @@ leg_take(struct leg *leg, size_t max, struct rd *out, bool *more)
 		}
 		*more = (size_t)n == max;
 	}
-	*out = (struct rd){ .at = leg->buffers->raw, .left = (size_t)n };
+	*out = (struct rd){ .at = raw, .left = (size_t)n };
 	return n == 0 ? LEG_ENDED : LEG_OK;
 }
 
@@ -282,9 +299,8 @@ leg_decrypt(struct leg *leg, struct rd cipher, struct rd *out)
 	enum tls_result r;
 	size_t len = 0;
 
-	r = tls_read(leg->tls, &io, leg->buffers->plain,
-	    sizeof(leg->buffers->plain), &len);
-	*out = (struct rd){ .at = leg->buffers->plain, .left = len };
+	r = tls_read(leg->tls, &io, leg_place(leg), LEG_PLAIN_MAX, &len);
+	*out = (struct rd){ .at = leg_place(leg), .left = len };
 	/* A KeyUpdate asks for an answer, and what was held may go now. */
 	if (io.out_len > 0 && !leg->finished &&
 	    !leg_transmit(leg, io.out, io.out_len) && r != TLS_FAILED)
@@ -325,6 +341,27 @@ leg_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
 	if (r != LEG_OK)
 		return r;
 	return leg_decrypt(leg, cipher, out);
+}
+
+struct rd
+leg_prepend(struct leg *leg, const uint8_t *bytes, size_t len,
+    struct rd received)
+{
+	uint8_t *at = leg_place(leg) - len;
+
+	assert(len <= LEG_HEADROOM);
+	assert(received.left == 0 || received.at == leg_place(leg));
+	memcpy(at, bytes, len);
+	return (struct rd){ .at = at, .left = len + received.left };
+}
+
+void
+leg_forget(struct leg *leg, struct rd received)
+{
+	uint8_t *place = leg_place(leg) - LEG_HEADROOM;
+
+	if (received.left > 0)
+		explicit_bzero(place + (received.at - place), received.left);
 }
 
 static bool

@@ -28,10 +28,13 @@
 #define LEG_PLAIN_MAX  (LEG_RAW_MAX + 2 * TLS_RECORD_MAX)
 #define LEG_SEALED_MAX (TLS_SEALED_MAX(LEG_PLAIN_MAX) + TLS_FLIGHT_MAX)
 
+/* What leg_prepend() may put in front of what has come. */
+#define LEG_HEADROOM 64
+
 /* Owned by a worker, used by one leg at a time within one callback. */
 struct leg_buffers {
-	uint8_t raw[LEG_RAW_MAX];
-	uint8_t plain[LEG_PLAIN_MAX];
+	uint8_t raw[LEG_HEADROOM + LEG_RAW_MAX];
+	uint8_t plain[LEG_HEADROOM + LEG_PLAIN_MAX];
 	uint8_t sealed[LEG_SEALED_MAX];
 };
 
@@ -83,6 +86,9 @@ void leg_reset(struct leg *leg);
 
 /* Whether `readable` is wanted. */
 void leg_want_read(struct leg *leg, bool want);
+/* `readable` comes once more, from the loop, whether there is something or not;
+ * unless it is no longer wanted by then. */
+void leg_remind(struct leg *leg);
 /* Whether `flushed` is wanted although nothing waits here (a pipe does). */
 void leg_want_write(struct leg *leg, bool want);
 
@@ -110,6 +116,15 @@ enum leg_result leg_handshake(struct leg *leg);
  */
 enum leg_result leg_receive(struct leg *leg, size_t max, struct rd *out,
     bool *more);
+
+/* What leg_receive() just gave, behind at most LEG_HEADROOM bytes that came
+ * earlier: in one piece, and the many are not copied. */
+struct rd leg_prepend(struct leg *leg, const uint8_t *bytes, size_t len,
+    struct rd received);
+
+/* Overwrites what leg_receive() gave, or leg_prepend(): a login may be there,
+ * and the shared buffers outlive its session. */
+void leg_forget(struct leg *leg, struct rd received);
 
 /* Sends, after what waits already; what the socket does not take waits.
  * False: the leg failed. */

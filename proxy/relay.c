@@ -163,6 +163,21 @@ relay_leg_failed(struct relay *r, struct leg *leg)
 		    client ? REASON_CLIENT_RESET : REASON_SERVER_RESET);
 }
 
+/* One recv(), and in front of it what its units held back. */
+static enum leg_result
+relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
+{
+	enum leg_result result;
+	struct units *u = &f->units;
+
+	result = leg_receive(f->from, LEG_RAW_MAX, bytes, more);
+	if (u->nheld == 0 || result == LEG_WAIT)
+		return result;
+	*bytes = leg_prepend(f->from, u->held, u->nheld, *bytes);
+	u->nheld = 0;
+	return result;
+}
+
 /*
  * `leg` takes no more bytes.  Servers often say why and close before they have
  * read all that was sent to them: what they said is still there to be read,
@@ -181,7 +196,7 @@ relay_send_failed(struct relay *r, struct leg *leg)
 	/* ... unless it would overtake what is in the pipe. */
 	dead = dead && f->piped == 0;
 	while (dead && result == LEG_OK && !f->ended && !leg_blocked(f->to)) {
-		result = leg_receive(leg, LEG_RAW_MAX, &bytes, &more);
+		result = relay_receive(f, &bytes, &more);
 		if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))
 			break;
 		f->bytes += bytes.left;
@@ -214,6 +229,14 @@ relay_check_end(struct relay *r)
 	return true;
 }
 
+/* From now on nobody is woken. */
+static void
+relay_unwatch(struct relay *r)
+{
+	r->flow[LEG_CLIENT].units.ops = NULL;
+	r->flow[LEG_SERVER].units.ops = NULL;
+}
+
 /* The orderly end of one direction. */
 static void
 relay_end_flow(struct relay *r, struct relay_flow *f)
@@ -222,6 +245,7 @@ relay_end_flow(struct relay *r, struct relay_flow *f)
 		r->reason = relay_is_client(r, f->from) ? REASON_CLIENT_CLOSED
 							: REASON_SERVER_CLOSED;
 	f->ended = true;
+	relay_unwatch(r);
 	relay_pipe_put(r, f);
 	leg_want_read(f->from, false);
 	if (!leg_shutdown(f->to)) {
@@ -232,8 +256,34 @@ relay_end_flow(struct relay *r, struct relay_flow *f)
 		r->events->half_ended(r, r->arg);
 }
 
+/* Its length is less than that of its head: nobody could tell where the next
+ * one begins. */
+static void
+relay_broken(struct relay *r, struct relay_flow *f)
+{
+	r->detail = relay_is_client(r, f->from)
+	    ? "the client sent a message of an impossible length"
+	    : "the database server sent a message of an impossible length";
+	relay_over(r, REASON_PROTOCOL);
+}
+
+static void
+relay_wake(struct relay *r, struct relay_flow *f, struct rd bytes)
+{
+	enum leg_id from =
+	    relay_is_client(r, f->from) ? LEG_CLIENT : LEG_SERVER;
+	const struct units *other = &r->flow[leg_other(from)].units;
+	struct rd rest[LEG_COUNT];
+
+	relay_stop(r);
+	rest[from] = bytes;
+	rest[leg_other(from)] =
+	    (struct rd){ .at = other->held, .left = other->nheld };
+	r->events->woken(r, from, rest, r->arg);
+}
+
 static bool
-relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
+relay_send(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
 	if (bytes.left == 0)
 		return true;
@@ -245,10 +295,44 @@ relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
 	return false;
 }
 
+/* The same, as far as its units let it. */
 static bool
-relay_may_splice(const struct relay_flow *f)
+relay_send_units(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
-	return f->from->state == LEG_PLAIN && f->to->state == LEG_PLAIN;
+	enum units_result result;
+	size_t pass;
+
+	result = units_follow(&f->units, bytes, &pass);
+	if (!relay_send(r, f, rd_take(&bytes, pass)))
+		return false;
+	switch (result) {
+	case UNITS_WAKE:
+		relay_wake(r, f, bytes);
+		return false;
+	case UNITS_BROKEN:
+		relay_broken(r, f);
+		return false;
+	case UNITS_PASS:
+		break;
+	}
+	return true;
+}
+
+/* False: it is over, or was woken. */
+static bool
+relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
+{
+	return f->units.ops == NULL ? relay_send(r, f, bytes)
+				    : relay_send_units(r, f, bytes);
+}
+
+/* With units to be watched a pipe would be in the way of waking. */
+static bool
+relay_may_splice(const struct relay *r, const struct relay_flow *f)
+{
+	return f->from->state == LEG_PLAIN && f->to->state == LEG_PLAIN &&
+	    r->flow[LEG_CLIENT].units.ops == NULL &&
+	    r->flow[LEG_SERVER].units.ops == NULL;
 }
 
 enum relay_next {
@@ -320,9 +404,11 @@ relay_copy(struct relay *r, struct relay_flow *f)
 	struct rd bytes;
 	bool more = false;
 
-	result = leg_receive(f->from, LEG_RAW_MAX, &bytes, &more);
+	result = relay_receive(f, &bytes, &more);
 	if (result == LEG_WAIT)
 		return RELAY_REST;
+	if (result != LEG_OK)
+		relay_unwatch(r);
 	if (!relay_pass(r, f, bytes))
 		return RELAY_OVER;
 	switch (result) {
@@ -340,7 +426,7 @@ relay_copy(struct relay *r, struct relay_flow *f)
 		break;
 	}
 	f->full_reads = more ? f->full_reads + 1 : 0;
-	if (f->full_reads >= RELAY_SPLICE_AFTER && relay_may_splice(f) &&
+	if (f->full_reads >= RELAY_SPLICE_AFTER && relay_may_splice(r, f) &&
 	    !leg_blocked(f->to))
 		f->pipe = relay_pipe_get(r->buffers);
 	return more ? RELAY_AGAIN : RELAY_REST;
@@ -371,6 +457,15 @@ relay_readable(struct leg *leg, void *arg)
 		leg_want_read(f->from, false);
 }
 
+/* What came sealed behind a handshake, or ended before we were here, has no
+ * event to announce it. */
+static void
+relay_read_early(struct relay *r, struct relay_flow *f)
+{
+	if (f->from->early.len > 0 || f->from->ended)
+		relay_readable(f->from, r);
+}
+
 /* `leg` takes bytes again: whoever sends to it may go on. */
 static void
 relay_flushed(struct leg *leg, void *arg)
@@ -385,35 +480,16 @@ relay_flushed(struct leg *leg, void *arg)
 		return;
 	if (f->piped > 0 && relay_splice_out(r, f) != RELAY_AGAIN)
 		return;
-	if (!f->ended)
-		leg_want_read(f->from, true);
+	if (f->ended)
+		return;
+	leg_want_read(f->from, true);
+	relay_read_early(r, f);
 }
 
 static void
 relay_failed(struct leg *leg, void *arg)
 {
 	relay_send_failed(arg, leg);
-}
-
-/* Both directions before anything else: where one side takes no more bytes,
- * what it said earlier must be ahead of what is still to be read of it. */
-static bool
-relay_pass_unread(struct relay *r, const struct rd unread[LEG_COUNT])
-{
-	struct leg *failed = NULL;
-	struct relay_flow *f;
-	size_t i;
-
-	for (i = 0; i < LEG_COUNT; i++) {
-		f = &r->flow[i];
-		f->bytes = unread[i].left;
-		if (unread[i].left > 0 &&
-		    !leg_send(f->to, unread[i].at, unread[i].left))
-			failed = f->to;
-	}
-	if (failed != NULL)
-		relay_send_failed(r, failed);
-	return failed == NULL;
 }
 
 static void
@@ -423,35 +499,77 @@ relay_take_leg(struct relay *r, struct leg *leg)
 	leg->arg = r;
 }
 
+/* False: a unit woke us.  What else may happen is for relay_run(). */
+static bool
+relay_pass_unread(struct relay *r, struct relay_flow *f, struct rd *unread)
+{
+	enum units_result result = UNITS_PASS;
+	size_t pass = unread->left;
+	struct rd bytes;
+
+	if (f->units.ops != NULL && pass > 0)
+		result = units_follow(&f->units, *unread, &pass);
+	if (result == UNITS_BROKEN)
+		r->broken = f;
+	bytes = rd_take(unread, pass);
+	f->bytes = bytes.left;
+	if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))
+		r->failed = f->to;
+	return result != UNITS_WAKE;
+}
+
+bool
+relay_start(struct relay *r, const struct relay_setup *setup,
+    struct rd unread[LEG_COUNT])
+{
+	bool awake = false;
+	size_t i;
+
+	*r = (struct relay){
+		.buffers = setup->buffers,
+		.events = setup->events,
+		.arg = setup->arg,
+		.last_ms = relay_now_ms(),
+	};
+	/* Both directions before anything else: where one side takes no more
+	 * bytes, what it said earlier must be ahead of what is still to be
+	 * read of it. */
+	for (i = 0; i < LEG_COUNT; i++) {
+		r->flow[i].from = setup->leg[i];
+		r->flow[i].to = setup->leg[leg_other(i)];
+		units_init(&r->flow[i].units, setup->units[i]);
+		if (!relay_pass_unread(r, &r->flow[i], &unread[i]))
+			awake = true;
+	}
+	return !awake || r->failed != NULL || r->broken != NULL;
+}
+
 void
-relay_start(struct relay *r, struct leg *client, struct leg *server,
-    const struct rd unread[LEG_COUNT], struct relay_buffers *buffers,
-    const struct relay_events *events, void *arg)
+relay_run(struct relay *r)
 {
 	size_t i;
 
-	*r = (struct relay){ .buffers = buffers, .events = events, .arg = arg };
-	r->flow[LEG_CLIENT] =
-	    (struct relay_flow){ .from = client, .to = server };
-	r->flow[LEG_SERVER] =
-	    (struct relay_flow){ .from = server, .to = client };
-	r->last_ms = relay_now_ms();
-	relay_take_leg(r, client);
-	relay_take_leg(r, server);
-	if (!relay_pass_unread(r, unread))
+	r->running = true;
+	for (i = 0; i < LEG_COUNT; i++)
+		relay_take_leg(r, r->flow[i].from);
+	if (r->failed != NULL) {
+		relay_send_failed(r, r->failed);
 		return;
+	}
+	if (r->broken != NULL) {
+		relay_broken(r, r->broken);
+		return;
+	}
 	for (i = 0; i < LEG_COUNT; i++)
 		leg_want_read(r->flow[i].from, !leg_blocked(r->flow[i].to));
-	/* What came sealed behind a handshake, or ended before we were here,
-	 * has no event to announce it. */
-	for (i = 0; i < LEG_COUNT; i++)
-		if (r->flow[i].from->early.len > 0 || r->flow[i].from->ended)
-			relay_readable(r->flow[i].from, r);
+	for (i = 0; i < LEG_COUNT && r->running; i++)
+		relay_read_early(r, &r->flow[i]);
 }
 
 void
 relay_stop(struct relay *r)
 {
+	r->running = false;
 	relay_pipe_put(r, &r->flow[LEG_CLIENT]);
 	relay_pipe_put(r, &r->flow[LEG_SERVER]);
 }

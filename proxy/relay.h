@@ -8,11 +8,16 @@
  * waits for it is at most one recv().  An end of one direction is passed on in
  * order and the other goes on; an end without TLS's close_notify is passed on
  * as what it is, never as an orderly one.
+ *
+ * A direction may have units (units.h) that are to be watched for one that
+ * wakes the negotiator.  Once either direction has ended nobody is woken any
+ * more: with half a conversation there is nothing to be negotiated.
  */
 #ifndef PROXY_RELAY_H
 #define PROXY_RELAY_H
 
 #include "proxy/leg.h"
+#include "proxy/units.h"
 
 /* What the sessions of one thread share. */
 struct relay_buffers;
@@ -29,12 +34,25 @@ struct relay_flow {
 	bool ended;              /* `from` has ended, and `to` was told */
 	struct relay_pipe *pipe; /* NULL: copying */
 	size_t piped;            /* bytes in the pipe */
+	struct units units;
 };
 
+/* Between whom, and who is told. */
 struct relay_events;
+struct relay_setup {
+	struct leg *leg[LEG_COUNT];               /* plain or secured */
+	const struct neg_units *units[LEG_COUNT]; /* NULL: not watched */
+	struct relay_buffers *buffers;
+	const struct relay_events *events;
+	void *arg;
+};
+
 struct relay {
 	struct relay_flow flow[LEG_COUNT]; /* by the leg that it reads */
 	struct relay_buffers *buffers;
+	bool running;              /* between relay_run() and relay_stop() */
+	struct leg *failed;        /* what relay_start() met, for relay_run() */
+	struct relay_flow *broken; /* ... by its units */
 	int64_t last_ms;    /* when something last moved, CLOCK_MONOTONIC */
 	enum reason reason; /* set by the first direction that ends */
 	const char *detail; /* why a leg failed; lives as long as the legs */
@@ -49,14 +67,24 @@ struct relay_events {
 	/* It is over, and `reason` is final.  In order if both flows ended;
 	 * otherwise neither leg may be left to look complete. */
 	void (*over)(struct relay *r, void *arg);
+	/* A unit woke it, and it has been stopped.  All before that unit is on
+	 * its way; rest[] is what was read and is not: of `from`, whose unit it
+	 * is, from that unit on; of the other at most a unit's beginning.  The
+	 * first is in the leg's buffers, to be forgotten there. */
+	void (*woken)(struct relay *r, enum leg_id from,
+	    const struct rd rest[LEG_COUNT], void *arg);
 };
 
-/* Takes over both legs, which are plain or secured, until relay_stop().
- * `unread` came before and is passed on first.  Events may come before this
+/*
+ * Passes `unread` on, which came before.  False: a unit in it has woken us,
+ * and `unread` is what remains, as rest[] is in relay_events.woken; there is
+ * no relay.  True: relay_run() is next.  No events come from here.
+ */
+bool relay_start(struct relay *r, const struct relay_setup *setup,
+    struct rd unread[LEG_COUNT]) __attribute__((warn_unused_result));
+/* Takes over both legs until relay_stop().  Events may come before this
  * returns. */
-void relay_start(struct relay *r, struct leg *client, struct leg *server,
-    const struct rd unread[LEG_COUNT], struct relay_buffers *buffers,
-    const struct relay_events *events, void *arg);
+void relay_run(struct relay *r);
 /* Gives back what is borrowed; the legs are the caller's again. */
 void relay_stop(struct relay *r);
 

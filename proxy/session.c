@@ -1,6 +1,7 @@
 #include "proxy/session.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +30,18 @@
 static const unsigned legal_moves[SESSION_STATES] = {
 	[SESSION_NEW] = MOVE(SESSION_NEGOTIATING) | MOVE(SESSION_REFUSING) |
 	    MOVE(SESSION_CLOSING),
-	[SESSION_NEGOTIATING] = MOVE(SESSION_CONNECTING) |
-	    MOVE(SESSION_SECURING) | MOVE(SESSION_RELAYING) |
-	    MOVE(SESSION_DELIVERING) | MOVE(SESSION_REFUSING) |
+	[SESSION_NEGOTIATING] = MOVE(SESSION_DELAYING) |
+	    MOVE(SESSION_CONNECTING) | MOVE(SESSION_SECURING) |
+	    MOVE(SESSION_RELAYING) | MOVE(SESSION_DELIVERING) |
+	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
+	[SESSION_DELAYING] = MOVE(SESSION_NEGOTIATING) |
+	    MOVE(SESSION_CONNECTING) | MOVE(SESSION_REFUSING) |
 	    MOVE(SESSION_CLOSING),
 	[SESSION_CONNECTING] = MOVE(SESSION_NEGOTIATING) |
 	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
 	[SESSION_SECURING] = MOVE(SESSION_NEGOTIATING) |
 	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
-	[SESSION_RELAYING] = MOVE(SESSION_CLOSING),
+	[SESSION_RELAYING] = MOVE(SESSION_NEGOTIATING) | MOVE(SESSION_CLOSING),
 	[SESSION_DELIVERING] = MOVE(SESSION_NEGOTIATING) |
 	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
 	[SESSION_REFUSING] = MOVE(SESSION_SECURING) | MOVE(SESSION_CLOSING),
@@ -56,14 +60,31 @@ static const struct leg_events session_closing = {
 	.failed = closing_failed,
 };
 
+/* Is the deadline that of the drain, whatever else an opened session does? */
+static bool
+session_drain_counts(const struct session *s)
+{
+	return s->draining && s->endpoint->timeouts.drain > 0;
+}
+
 void
 session_enter(struct session *s, enum session_state state)
 {
 	assert(legal_moves[s->state] & MOVE(state));
+	if (s->state == SESSION_DELAYING)
+		(void)event_del(&s->neg->delay);
 	s->state = state;
 	switch (state) {
+	case SESSION_NEGOTIATING:
+		/* Woken; before its relay one deadline is for all it does. */
+		if (s->opened && !session_drain_counts(s))
+			session_set_deadline(s,
+			    s->endpoint->timeouts.handshake);
+		break;
 	case SESSION_RELAYING:
-		session_set_deadline(s, s->endpoint->timeouts.idle);
+		if (!session_drain_counts(s))
+			session_set_deadline(s,
+			    s->draining ? 0 : s->endpoint->timeouts.idle);
 		break;
 	case SESSION_REFUSING:
 		session_set_deadline(s, REFUSE_SECONDS);
@@ -72,7 +93,7 @@ session_enter(struct session *s, enum session_state state)
 		session_set_deadline(s, 0);
 		break;
 	case SESSION_NEW:
-	case SESSION_NEGOTIATING:
+	case SESSION_DELAYING:
 	case SESSION_CONNECTING:
 	case SESSION_SECURING:
 	case SESSION_DELIVERING:
@@ -132,7 +153,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (s == NULL || (s->neg = negotiation_new(e)) == NULL) {
+	if (s == NULL || (s->neg = negotiation_new(w->proxy, e)) == NULL) {
 		free(s);
 		(void)close(fd);
 		if (admitted == REASON_NONE)
@@ -145,6 +166,7 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = admitted == REASON_NONE;
 	s->client = *client;
+	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(client);
 	s->started = times_now();
 	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
 	    s);
@@ -302,7 +324,8 @@ session_refuse(struct session *s, enum reason reason, enum leg_id leg,
 	struct negotiation *neg = s->neg;
 	bool midway;
 
-	if (s->reason != REASON_NONE || neg == NULL) {
+	if (s->reason != REASON_NONE || neg == NULL ||
+	    s->state == SESSION_RELAYING) {
 		session_close(s, reason, detail);
 		return;
 	}
@@ -334,11 +357,20 @@ session_refuse(struct session *s, enum reason reason, enum leg_id leg,
 /* To TLS a secured connection is one that is in use; to the client it is none
  * before its relay began. */
 static enum reason
-session_tls_reason(enum reason reason, enum leg_id leg)
+session_tls_reason(const struct session *s, enum reason reason, enum leg_id leg)
 {
-	if (reason_is_refusal(reason))
+	if (reason_is_refusal(reason) || s->opened)
 		return reason;
 	return leg == LEG_CLIENT ? REASON_CLIENT_TLS : REASON_HANDSHAKE;
+}
+
+/* The same of a server that was lost. */
+static enum reason
+session_lost_reason(const struct session *s, int error)
+{
+	if (!s->opened)
+		return REASON_CONNECT;
+	return error == ETIMEDOUT ? REASON_KEEPALIVE : REASON_SERVER_RESET;
 }
 
 void
@@ -347,12 +379,12 @@ session_leg_failed(struct session *s, enum leg_id leg)
 	struct leg_failure f = leg_failure(&s->leg[leg]);
 
 	if (f.error == 0)
-		session_refuse(s, session_tls_reason(f.tls.reason, leg), leg,
+		session_refuse(s, session_tls_reason(s, f.tls.reason, leg), leg,
 		    f.tls.text, f.tls.hint, NULL);
 	else if (leg == LEG_CLIENT)
 		session_close(s, REASON_CLIENT_RESET, strerror(f.error));
 	else
-		session_refuse(s, REASON_CONNECT, leg,
+		session_refuse(s, session_lost_reason(s, f.error), leg,
 		    "the connection to the database server was lost",
 		    "the server's own log may say why", strerror(f.error));
 }
@@ -382,6 +414,27 @@ session_drain_closing(struct session *s)
 		s->give_up_ms = now + ms;
 }
 
+/* Its relay may go on for the drain's time.  One that was woken has a deadline
+ * besides, which is kept where the drain has no end. */
+static void
+session_drain_opened(struct session *s)
+{
+	double drain = s->endpoint->timeouts.drain;
+
+	if (drain > 0 || s->state == SESSION_RELAYING)
+		session_set_deadline(s, drain);
+}
+
+static void
+session_drain_negotiating(struct session *s)
+{
+	if (s->opened)
+		session_drain_opened(s);
+	else
+		session_refuse(s, REASON_DRAINING, LEG_CLIENT,
+		    "the proxy is shutting down", "try again later", NULL);
+}
+
 void
 session_drain(struct session *s)
 {
@@ -393,13 +446,13 @@ session_drain(struct session *s)
 		session_close(s, REASON_DRAINING, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:
+	case SESSION_DELAYING:
 	case SESSION_CONNECTING:
 	case SESSION_SECURING:
-		session_refuse(s, REASON_DRAINING, LEG_CLIENT,
-		    "the proxy is shutting down", "try again later", NULL);
+		session_drain_negotiating(s);
 		break;
 	case SESSION_RELAYING:
-		session_set_deadline(s, drain);
+		session_drain_opened(s);
 		break;
 	case SESSION_DELIVERING:
 		if (drain > 0)
@@ -435,6 +488,17 @@ session_idle(struct session *s)
 }
 
 static void
+session_late(struct session *s)
+{
+	if (s->opened && session_drain_counts(s))
+		session_end(s, REASON_DRAIN, NULL);
+	else
+		session_refuse(s, REASON_TIMEOUT, LEG_CLIENT,
+		    "the connection was not ready in time", NULL,
+		    session_where(s));
+}
+
+static void
 session_on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
@@ -446,11 +510,10 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 		session_close(s, REASON_TIMEOUT, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:
+	case SESSION_DELAYING:
 	case SESSION_CONNECTING:
 	case SESSION_SECURING:
-		session_refuse(s, REASON_TIMEOUT, LEG_CLIENT,
-		    "the connection was not ready in time", NULL,
-		    session_where(s));
+		session_late(s);
 		break;
 	case SESSION_DELIVERING:
 	case SESSION_REFUSING:
@@ -481,6 +544,7 @@ static void
 closing_readable(struct leg *leg, void *arg)
 {
 	struct session *s = arg;
+	enum leg_result result;
 	struct rd bytes;
 	bool more;
 
@@ -488,7 +552,9 @@ closing_readable(struct leg *leg, void *arg)
 		session_bury(s);
 		return;
 	}
-	switch (leg_receive(leg, LEG_RAW_MAX, &bytes, &more)) {
+	result = leg_receive(leg, LEG_RAW_MAX, &bytes, &more);
+	leg_forget(leg, bytes);
+	switch (result) {
 	case LEG_OK:
 	case LEG_WAIT:
 		return;

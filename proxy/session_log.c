@@ -80,17 +80,24 @@ session_log_open(struct session *s, const struct neg_names *names)
 	log_close(&l);
 }
 
+static enum log_level
+end_level(const struct session *s)
+{
+	if (reason_is_refusal(s->reason))
+		return LEVEL_NOTICE;
+	/* Health checks connect and leave all day long. */
+	return s->heard || s->opened ? LEVEL_INFO : LEVEL_DEBUG;
+}
+
 void
 session_log_end(const struct session *s, const char *detail)
 {
-	bool refused = reason_is_refusal(s->reason);
-	/* Health checks connect and leave all day long. */
-	enum log_level level = refused ? LEVEL_NOTICE
-	    : s->state == SESSION_NEW  ? LEVEL_DEBUG
-				       : LEVEL_INFO;
+	/* What was opened is closed, whatever for. */
+	bool refused = !s->opened && reason_is_refusal(s->reason);
 	struct log_line l;
 
-	if (!log_open(&l, level, refused ? "session.refused" : "session.close"))
+	if (!log_open(&l, end_level(s),
+		refused ? "session.refused" : "session.close"))
 		return;
 	log_who(&l, s);
 	log_text(&l, "reason", reason_name(s->reason));
@@ -99,9 +106,9 @@ session_log_end(const struct session *s, const char *detail)
 	log_seconds(&l, "seconds", times_now() - s->started);
 	if (!refused) {
 		log_uint(&l, "bytes_to_server",
-		    s->relay.flow[LEG_CLIENT].bytes);
+		    s->bytes[LEG_SERVER] + s->relay.flow[LEG_CLIENT].bytes);
 		log_uint(&l, "bytes_to_client",
-		    s->relay.flow[LEG_SERVER].bytes);
+		    s->bytes[LEG_CLIENT] + s->relay.flow[LEG_SERVER].bytes);
 	}
 	log_close(&l);
 }

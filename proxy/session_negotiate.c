@@ -4,8 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/times.h"
+
 /* A cancel for an unknown session goes to at most so many addresses. */
 #define FAN_OUT_MAX 8
+/* How many verdicts are carried out before others have their turn: who sends
+ * one unit after another that wakes the negotiator could go on for long. */
+#define TURN_VERDICTS 64
+
+#define MSEC_PER_SEC 1000.0
 
 static void negotiating_readable(struct leg *leg, void *arg);
 static void negotiating_flushed(struct leg *leg, void *arg);
@@ -17,11 +24,39 @@ const struct leg_events session_negotiating = {
 	.failed = negotiating_failed,
 };
 
+/* What it writes to: both, or none if memory is short. */
+static bool
+take_buffers(struct negotiation *neg)
+{
+	size_t i, cap = NEG_OUT_CAP(neg->n.ops);
+	struct wr *out = neg->n.out;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		if (out[i].base == NULL && (out[i].base = malloc(cap)) == NULL)
+			return false;
+		out[i].cap = cap;
+	}
+	return true;
+}
+
+/* ... which is empty and wiped whenever it does not write. */
+static void
+give_buffers(struct negotiation *neg)
+{
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		queue_fini(&neg->unread[i]);
+		free(neg->n.out[i].base);
+		neg->n.out[i] = (struct wr){ .cap = 0 };
+	}
+}
+
 struct negotiation *
-negotiation_new(const struct endpoint *e)
+negotiation_new(const struct proxy *p, const struct endpoint *e)
 {
 	struct negotiation *neg;
-	size_t i, cap = NEG_OUT_CAP(e->ops);
+	size_t i;
 
 	if ((neg = calloc(1, sizeof(*neg))) == NULL)
 		return NULL;
@@ -29,16 +64,16 @@ negotiation_new(const struct endpoint *e)
 	neg->n.ops = e->ops;
 	neg->n.policy = &neg->policy;
 	neg->n.options = e->options;
+	if (p->services != NULL)
+		neg->n.services = p->services[e->index];
+	/* One recv() may bring more than the negotiator wants. */
+	for (i = 0; i < LEG_COUNT; i++)
+		queue_init(&neg->unread[i],
+		    e->ops->window + LEG_HEADROOM + LEG_PLAIN_MAX);
 	/* a protocol may have no state, and calloc() no answer to that */
-	if ((neg->n.state = calloc(1, e->ops->state_size + 1)) == NULL)
+	if ((neg->n.state = calloc(1, e->ops->state_size + 1)) == NULL ||
+	    !take_buffers(neg))
 		goto fail;
-	for (i = 0; i < LEG_COUNT; i++) {
-		/* One recv() may bring more than the negotiator wants. */
-		queue_init(&neg->unread[i], e->ops->window + LEG_PLAIN_MAX);
-		if ((neg->n.out[i].base = malloc(cap)) == NULL)
-			goto fail;
-		neg->n.out[i].cap = cap;
-	}
 	return neg;
 fail:
 	negotiation_free(neg);
@@ -48,15 +83,10 @@ fail:
 void
 negotiation_free(struct negotiation *neg)
 {
-	size_t i;
-
 	if (neg == NULL)
 		return;
 	dial_cancel(neg->dial);
-	for (i = 0; i < LEG_COUNT; i++) {
-		queue_fini(&neg->unread[i]);
-		free(neg->n.out[i].base);
-	}
+	give_buffers(neg);
 	if (neg->n.state != NULL)
 		explicit_bzero(neg->n.state, neg->n.ops->state_size);
 	free(neg->n.state);
@@ -70,6 +100,8 @@ session_where(const struct session *s)
 	switch (s->state) {
 	case SESSION_NEW:
 		return "waiting for the client's first byte";
+	case SESSION_DELAYING:
+		return "waiting to see whether the client stays";
 	case SESSION_CONNECTING:
 		return "connecting to the server";
 	case SESSION_SECURING:
@@ -116,11 +148,12 @@ server_left(struct session *s)
 	else if (!neg_rule_met(&s->neg->n, LEG_SERVER))
 		text = "the database server closed the connection before TLS "
 		       "began";
-	session_refuse(s, REASON_CONNECT, LEG_SERVER, text,
-	    "the server's own log may say why", NULL);
+	session_refuse(s, s->opened ? REASON_SERVER_CLOSED : REASON_CONNECT,
+	    LEG_SERVER, text, "the server's own log may say why", NULL);
 }
 
-/* Whether there is room for more of a leg's bytes. */
+/* Whether there is room for more of a leg's bytes, also behind it: a relay
+ * that was woken may have filled the other leg. */
 static void
 update_interest(struct session *s)
 {
@@ -129,7 +162,8 @@ update_interest(struct session *s)
 
 	for (i = 0; i < LEG_COUNT; i++)
 		leg_want_read(&s->leg[i],
-		    !neg->ended[i] && neg->unread[i].len < window);
+		    !neg->ended[i] && neg->unread[i].len < window &&
+			!leg_blocked(&s->leg[leg_other(i)]));
 }
 
 /* Nothing more will come of a leg that is waited for? */
@@ -164,6 +198,18 @@ unread_rd(const struct queue *q, size_t max)
 	return (struct rd){ .at = len > 0 ? queue_data(q) : NULL, .left = len };
 }
 
+/* To its queue; nothing of it stays where others read. */
+static bool
+take_bytes(struct session *s, enum leg_id id, struct rd bytes)
+{
+	bool taken = queue_append(&s->neg->unread[id], bytes.at, bytes.left);
+
+	leg_forget(&s->leg[id], bytes);
+	if (id == LEG_CLIENT && bytes.left > 0)
+		s->heard = true;
+	return taken;
+}
+
 /*
  * The server takes no more.  It may have said why before it left: that is
  * still there to be read, and an error or an alert tells more than a reset.
@@ -183,7 +229,7 @@ hear_last_words(struct session *s)
 	leg->error = 0;
 	do
 		r = leg_receive(leg, window, &bytes, &more);
-	while (queue_append(unread, bytes.at, bytes.left) && r == LEG_OK &&
+	while (take_bytes(s, LEG_SERVER, bytes) && r == LEG_OK &&
 	    unread->len < window);
 	leg_want_read(leg, false);
 	if (unread->len > had) {
@@ -217,6 +263,8 @@ send_out(struct session *s, enum leg_id id)
 
 	if (out->len > 0 && leg->state != LEG_CLOSED)
 		ok = leg_send(leg, out->base, out->len);
+	if (s->opened)
+		s->bytes[id] += out->len;
 	explicit_bzero(out->base, out->len);
 	out->len = 0;
 	return ok || send_failed(s, id);
@@ -287,6 +335,7 @@ dialled(const struct dial_result *r, void *arg)
 	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	neg->n.connected = true;
+	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -327,18 +376,84 @@ start_dial(struct session *s)
 		    "the proxy is out of memory", NULL, NULL);
 }
 
+static void pump(struct session *s, enum leg_id id);
+
+/*
+ * A server that is dialled for nobody may hold it against us (MySQL's 1129),
+ * so look whether the client is still there.  True: it has spoken, and may
+ * have to be refused for that: the negotiator is to be asked before the dial.
+ */
+static bool
+last_look(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+	enum session_state state = s->state;
+
+	pump(s, LEG_CLIENT);
+	if (s->state != state)
+		return false; /* it has failed, and ended all */
+	if (s->heard)
+		return true;
+	if (neg->ended[LEG_CLIENT]) {
+		client_left(s);
+		return false;
+	}
+	session_enter(s, SESSION_CONNECTING);
+	start_dial(s);
+	return false;
+}
+
+/* The client has spoken while it was waited for. */
 static void
+delay_is_over(struct session *s)
+{
+	session_enter(s, SESSION_NEGOTIATING);
+	session_advance(s);
+}
+
+static void
+delay_passed(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (last_look(s))
+		delay_is_over(s);
+}
+
+static void
+start_delay(struct session *s, unsigned ms)
+{
+	struct timeval tv = times_interval(ms / MSEC_PER_SEC);
+	struct event *delay = &s->neg->delay;
+
+	session_enter(s, SESSION_DELAYING);
+	(void)evtimer_assign(delay, s->worker->base, delay_passed, s);
+	(void)event_add(delay, &tv);
+}
+
+/* A client that has said something is there, and not waited for.  True: the
+ * negotiator may be asked again. */
+static bool
 connect_server(struct session *s)
 {
-	s->neg->waiting = 0;
-	session_enter(s, SESSION_CONNECTING);
+	struct negotiation *neg = s->neg;
+
+	neg->waiting = 0;
 	update_interest(s);
+	if (!s->heard && neg->n.route.delay_ms > 0) {
+		start_delay(s, neg->n.route.delay_ms);
+		return false;
+	}
+	if (!s->heard)
+		return last_look(s);
+	session_enter(s, SESSION_CONNECTING);
 	start_dial(s);
+	return false;
 }
 
 /* V_START_TLS */
-
-static void pump(struct session *s, enum leg_id id);
 
 static void
 note_secured(struct session *s, enum leg_id id)
@@ -445,27 +560,120 @@ relay_ended(struct relay *r, void *arg)
 		session_abort(s, r->reason, r->detail);
 }
 
+/* What it has passed on belongs to the session from now on. */
+static void
+count_relayed(struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		s->bytes[leg_other(i)] += s->relay.flow[i].bytes;
+		s->relay.flow[i].bytes = 0;
+	}
+}
+
+/* The negotiator has the legs again. */
+static void
+wake(struct session *s)
+{
+	size_t i;
+
+	count_relayed(s);
+	s->neg->waiting = 0;
+	for (i = 0; i < LEG_COUNT; i++) {
+		s->leg[i].events = &session_negotiating;
+		s->leg[i].arg = s;
+	}
+	session_enter(s, SESSION_NEGOTIATING);
+}
+
+static void
+relay_woken(struct relay *r, enum leg_id from, const struct rd rest[LEG_COUNT],
+    void *arg)
+{
+	struct session *s = arg;
+	bool taken = take_buffers(s->neg);
+	size_t i;
+
+	(void)r;
+	for (i = 0; i < LEG_COUNT && taken; i++)
+		taken =
+		    queue_append(&s->neg->unread[i], rest[i].at, rest[i].left);
+	leg_forget(&s->leg[from], rest[from]);
+	if (!taken) {
+		session_abort(s, REASON_INTERNAL, "out of memory");
+		return;
+	}
+	wake(s);
+	session_advance(s);
+}
+
 static const struct relay_events relay_events = {
 	.half_ended = relay_half_ended,
 	.over = relay_ended,
+	.woken = relay_woken,
 };
 
+/* With half a conversation nothing can be negotiated any more. */
+static bool
+may_wake(const struct negotiation *neg)
+{
+	return (neg->n.units[LEG_CLIENT] != NULL ||
+		   neg->n.units[LEG_SERVER] != NULL) &&
+	    !neg->ended[LEG_CLIENT] && !neg->ended[LEG_SERVER];
+}
+
 static void
+leave_negotiation(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+
+	if (may_wake(neg)) {
+		give_buffers(neg);
+		return;
+	}
+	s->neg = NULL;
+	negotiation_free(neg);
+}
+
+static void
+open_session(struct session *s)
+{
+	if (s->opened)
+		return;
+	s->opened = true;
+	remember_key(s);
+	session_log_open(s, &s->neg->n.names);
+}
+
+/* True: a unit among what is unread wakes the negotiator at once. */
+static bool
 start_relay(struct session *s)
 {
 	struct negotiation *neg = s->neg;
+	struct relay_setup setup = { .buffers = s->worker->buffers,
+		.events = &relay_events,
+		.arg = s };
 	struct rd unread[LEG_COUNT];
 	size_t i;
 
-	remember_key(s);
+	open_session(s);
 	session_enter(s, SESSION_RELAYING);
-	session_log_open(s, &neg->n.names);
-	s->neg = NULL;
-	for (i = 0; i < LEG_COUNT; i++)
+	for (i = 0; i < LEG_COUNT; i++) {
+		setup.leg[i] = &s->leg[i];
+		setup.units[i] = may_wake(neg) ? neg->n.units[i] : NULL;
 		unread[i] = unread_rd(&neg->unread[i], neg->unread[i].len);
-	relay_start(&s->relay, &s->leg[LEG_CLIENT], &s->leg[LEG_SERVER], unread,
-	    s->worker->buffers, &relay_events, s);
-	negotiation_free(neg);
+	}
+	if (relay_start(&s->relay, &setup, unread)) {
+		leave_negotiation(s);
+		relay_run(&s->relay);
+		return false;
+	}
+	for (i = 0; i < LEG_COUNT; i++)
+		queue_consume(&neg->unread[i],
+		    neg->unread[i].len - unread[i].left);
+	wake(s);
+	return true;
 }
 
 /* V_DELIVER */
@@ -534,13 +742,11 @@ carry_out(struct session *s, const struct verdict *v)
 		check_waiting(s);
 		return false;
 	case V_CONNECT:
-		connect_server(s);
-		return false;
+		return connect_server(s);
 	case V_START_TLS:
 		return start_tls(s, v);
 	case V_RELAY:
-		start_relay(s);
-		return false;
+		return start_relay(s);
 	case V_DELIVER:
 		return start_delivery(s);
 	case V_END:
@@ -564,19 +770,31 @@ may_step(const struct session *s)
 	return s->state == SESSION_NEGOTIATING || s->state == SESSION_REFUSING;
 }
 
+/* It was interrupted, to let others have theirs. */
+static bool
+turn_is_owed(const struct session *s)
+{
+	return may_step(s) && s->neg->waiting == 0;
+}
+
 void
 session_advance(struct session *s)
 {
 	struct verdict v;
 	bool again = may_step(s);
+	unsigned turn;
 
-	while (again) {
+	for (turn = 0; again && turn < TURN_VERDICTS; turn++) {
 		v = step(s);
 		/* The client hears of it only after the server does. */
 		if (!send_out(s, LEG_SERVER) || !send_out(s, LEG_CLIENT))
 			return;
 		again = carry_out(s, &v) && may_step(s);
 	}
+	if (!again)
+		return;
+	s->neg->waiting = 0;
+	leg_remind(&s->leg[LEG_CLIENT]);
 }
 
 /* Events */
@@ -597,7 +815,7 @@ pump(struct session *s, enum leg_id id)
 		return;
 	}
 	r = leg_receive(leg, window - len, &bytes, &more);
-	if (!queue_append(&neg->unread[id], bytes.at, bytes.left)) {
+	if (!take_bytes(s, id, bytes)) {
 		session_refuse(s, REASON_INTERNAL, id,
 		    "the proxy is out of memory", NULL, NULL);
 		return;
@@ -654,7 +872,10 @@ negotiating_readable(struct leg *leg, void *arg)
 		session_enter(s, SESSION_NEGOTIATING);
 		session_set_deadline(s, s->endpoint->timeouts.handshake);
 	}
-	if (may_step(s) && (neg->waiting == 0 || (neg->waiting & (1u << id))))
+	if (s->state == SESSION_DELAYING && s->heard)
+		delay_is_over(s);
+	else if (turn_is_owed(s) ||
+	    (may_step(s) && (neg->waiting & (1u << id))))
 		session_advance(s);
 	else if (id == LEG_CLIENT && neg->ended[LEG_CLIENT])
 		client_left(s);
@@ -663,8 +884,13 @@ negotiating_readable(struct leg *leg, void *arg)
 static void
 negotiating_flushed(struct leg *leg, void *arg)
 {
-	(void)leg; /* nobody waits for this: messages here are small */
-	(void)arg;
+	struct session *s = arg;
+
+	(void)leg;
+	if (turn_is_owed(s))
+		session_advance(s);
+	else if (s->state != SESSION_DELIVERING)
+		update_interest(s);
 }
 
 static void

@@ -15,16 +15,17 @@
 #include "proxy/worker.h"
 
 /*
- *	NEW -> NEGOTIATING <-> CONNECTING, SECURING
- *	            |  |  \
- *	            |  |   DELIVERING -> (NEGOTIATING, for the next address)
- *	            |  RELAYING
- *	            REFUSING <-> SECURING (the client's leg)
+ *	NEW -> NEGOTIATING <-> DELAYING -> CONNECTING -> (NEGOTIATING)
+ *	         |  |  |  <-> SECURING
+ *	         |  |  DELIVERING -> (NEGOTIATING, for the next address)
+ *	         |  RELAYING -> (NEGOTIATING, when a unit wakes it)
+ *	         REFUSING <-> SECURING (the client's leg)
  *	all of them -> CLOSING -> ENDED
  */
 enum session_state {
 	SESSION_NEW = 0,     /* nothing has come from the client */
 	SESSION_NEGOTIATING, /* the negotiator waits for bytes */
+	SESSION_DELAYING, /* whether the client stays, before it is dialled */
 	SESSION_CONNECTING,
 	SESSION_SECURING, /* a handshake on neg->securing */
 	SESSION_RELAYING,
@@ -38,7 +39,8 @@ enum session_state {
 /* A client that says nothing this long after its server has ended is gone. */
 #define SESSION_LINGER_SECONDS 30.0
 
-/* What is needed only until the relay begins. */
+/* What is needed only until the relay begins; of a session that may be woken
+ * it is kept, without its buffers. */
 struct negotiation {
 	struct negotiator n;
 	struct neg_policy policy;
@@ -48,6 +50,7 @@ struct negotiation {
 	unsigned unseen;       /* ... of what the last step could not see */
 	enum leg_id securing;
 	bool refusing;
+	struct event delay; /* in DELAYING alone */
 	struct dial *dial;
 	/* A cancel for an unknown session goes to every address in turn. */
 	bool fan_out;
@@ -63,6 +66,8 @@ struct session {
 	uint64_t id;
 	enum session_state state;
 	bool counted;  /* by limits_enter() */
+	bool heard;    /* something has come from the client */
+	bool opened;   /* it has come to its relay, once at least */
 	bool draining; /* the deadline is that of the drain */
 	bool aborting; /* CLOSING ends by a reset */
 	enum reason reason;
@@ -73,9 +78,10 @@ struct session {
 	struct event deadline;
 	double started;          /* in seconds, as times_now() has it */
 	int64_t give_up_ms;      /* when CLOSING has had its time */
-	struct negotiation *neg; /* NULL once relaying */
+	struct negotiation *neg; /* NULL once nothing can need it any more */
 	struct relay relay;
-	struct neg_key *key; /* in the table of cancels; NULL: none */
+	uint64_t bytes[LEG_COUNT]; /* to each, before this relay, once opened */
+	struct neg_key *key;       /* in the table of cancels; NULL: none */
 };
 
 /* Moves the state; the only place that does. */
@@ -83,9 +89,10 @@ void session_enter(struct session *s, enum session_state state);
 /* (Re)starts the one deadline; 0 seconds: none. */
 void session_set_deadline(struct session *s, double seconds);
 
-/* The relay did not come about: logs, and tells the client if its protocol
- * has a way.  `text` goes to the log and to the client; `detail` replaces it in
- * the log if it is not NULL.  Nothing if the session has a reason already. */
+/* The relay did not come about, or not again: logs, and tells the client if its
+ * protocol has a way.  `text` goes to the log and to the client; `detail`
+ * replaces it in the log if it is not NULL.  Nothing if the session has a
+ * reason already. */
 void session_refuse(struct session *s, enum reason reason, enum leg_id leg,
     const char *text, const char *hint, const char *detail);
 /* Why a leg failed before the relay began. */
@@ -96,7 +103,8 @@ void session_close(struct session *s, enum reason reason, const char *detail);
 void session_abort(struct session *s, enum reason reason, const char *detail);
 
 /* session_negotiate.c */
-struct negotiation *negotiation_new(const struct endpoint *e);
+struct negotiation *negotiation_new(const struct proxy *p,
+    const struct endpoint *e);
 void negotiation_free(struct negotiation *neg);
 extern const struct leg_events session_negotiating;
 /* Steps the negotiator until something must be waited for. */

@@ -17,9 +17,10 @@
 #include "proxy/relay.h"
 #include "tests/unit/unit.h"
 
-#define CHUNK   (192 * 1024)
-#define BULK    (96u * 1024 * 1024)
-#define PATIENT 20 /* seconds; nothing here takes one */
+#define CHUNK    (192 * 1024)
+#define BULK     (96u * 1024 * 1024)
+#define PATIENT  20 /* seconds; nothing here takes one */
+#define REST_MAX (64 * 1024)
 
 struct world {
 	struct event_base *base;
@@ -27,8 +28,13 @@ struct world {
 	struct leg leg[LEG_COUNT];
 	int outside[LEG_COUNT]; /* what client and server hold */
 	struct relay relay;
+	const struct neg_units *units[LEG_COUNT];
 	bool over;
 	unsigned halves;
+	bool woken;
+	enum leg_id by;
+	uint8_t rest[LEG_COUNT][REST_MAX];
+	size_t rest_len[LEG_COUNT];
 };
 
 static void
@@ -72,7 +78,25 @@ on_over(struct relay *r, void *arg)
 	(void)event_base_loopbreak(w->base);
 }
 
-static const struct relay_events events = { on_half, on_over };
+static void
+on_woken(struct relay *r, enum leg_id from, const struct rd rest[LEG_COUNT],
+    void *arg)
+{
+	struct world *w = arg;
+	size_t i;
+
+	(void)r;
+	w->woken = true;
+	w->by = from;
+	for (i = 0; i < LEG_COUNT; i++) {
+		CU_ASSERT_FATAL(rest[i].left <= sizeof(w->rest[i]));
+		if (rest[i].left > 0)
+			memcpy(w->rest[i], rest[i].at, rest[i].left);
+		w->rest_len[i] = rest[i].left;
+	}
+}
+
+static const struct relay_events events = { on_half, on_over, on_woken };
 
 static struct rd
 rd_of(const char *text)
@@ -103,9 +127,18 @@ static void
 world_relay(struct world *w, const char *client, const char *server)
 {
 	struct rd unread[LEG_COUNT] = { rd_of(client), rd_of(server) };
+	struct relay_setup setup = {
+		.leg = { &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER] },
+		.units = { w->units[LEG_CLIENT], w->units[LEG_SERVER] },
+		.buffers = w->buffers,
+		.events = &events,
+		.arg = w,
+	};
 
-	relay_start(&w->relay, &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER], unread,
-	    w->buffers, &events, w);
+	if (relay_start(&w->relay, &setup, unread))
+		relay_run(&w->relay);
+	else
+		on_woken(&w->relay, LEG_COUNT, unread, w);
 }
 
 static void

@@ -1,0 +1,91 @@
+#include "proxy/units.h"
+
+#include <assert.h>
+#include <string.h>
+
+void
+units_init(struct units *u, const struct neg_units *ops)
+{
+	*u = (struct units){ .ops = ops };
+}
+
+enum unit_begin {
+	UNIT_BEGIN_PASS = 0,
+	UNIT_BEGIN_MORE, /* too little of it has come to judge it */
+	UNIT_BEGIN_WAKE,
+	UNIT_BEGIN_BROKEN,
+};
+
+/* The first n bytes; cut if they are not there. */
+static struct rd
+first_bytes(struct rd bytes, size_t n)
+{
+	return rd_take(&bytes, n);
+}
+
+/* Judges the unit that `bytes` begins with; one that passes is counted. */
+static enum unit_begin
+unit_begin(struct units *u, struct rd bytes)
+{
+	const struct neg_units *ops = u->ops;
+	struct rd head = first_bytes(bytes, ops->head), peek;
+	uint64_t length;
+
+	if (head.cut)
+		return UNIT_BEGIN_MORE;
+	length = ops->length(head);
+	if (length < ops->head)
+		return UNIT_BEGIN_BROKEN;
+	peek =
+	    first_bytes(bytes, length < ops->peek ? (size_t)length : ops->peek);
+	if (peek.cut)
+		return UNIT_BEGIN_MORE;
+	if (ops->judge(peek) == UNIT_WAKE)
+		return UNIT_BEGIN_WAKE;
+	u->left = length;
+	return UNIT_BEGIN_PASS;
+}
+
+/* Past what is there of the unit that is passing. */
+static void
+units_advance(struct units *u, struct rd *bytes)
+{
+	size_t n = u->left < bytes->left ? (size_t)u->left : bytes->left;
+
+	rd_skip(bytes, n);
+	u->left -= n;
+}
+
+static void
+units_hold(struct units *u, struct rd bytes)
+{
+	assert(bytes.left < sizeof(u->held));
+	memcpy(u->held, bytes.at, bytes.left);
+	u->nheld = bytes.left;
+}
+
+enum units_result
+units_follow(struct units *u, struct rd bytes, size_t *pass)
+{
+	enum unit_begin begin = UNIT_BEGIN_PASS;
+	size_t all = bytes.left;
+
+	u->nheld = 0;
+	units_advance(u, &bytes);
+	while (
+	    bytes.left > 0 && (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS)
+		units_advance(u, &bytes);
+	*pass = all - bytes.left;
+	switch (begin) {
+	case UNIT_BEGIN_WAKE:
+		return UNITS_WAKE;
+	case UNIT_BEGIN_BROKEN:
+		return UNITS_BROKEN;
+	case UNIT_BEGIN_MORE:
+		units_hold(u, bytes);
+		break;
+	case UNIT_BEGIN_PASS:
+		break;
+	}
+	return UNITS_PASS;
+}

@@ -1,0 +1,40 @@
+/*
+ * units.h - where the units of a stream that is passed on begin
+ *
+ * Follows one direction of a relay as a protocol's struct neg_units asks: it
+ * is shown the bytes of each receive, and says how many of them may pass.
+ * Only the beginning of a unit is ever looked at, and only that is held back
+ * while less of it has come than is to be judged; the rest of a unit is a
+ * number that is counted down, so a large one costs nothing by its size.
+ */
+#ifndef PROXY_UNITS_H
+#define PROXY_UNITS_H
+
+#include "protocols/negotiator.h"
+
+struct units {
+	const struct neg_units *ops; /* NULL: all passes */
+	uint64_t left;               /* of the unit that is passing */
+	/* A unit's beginning, before it could be judged. */
+	uint8_t held[NEG_HEAD_MAX];
+	size_t nheld;
+};
+
+enum units_result {
+	UNITS_PASS = 0,
+	UNITS_WAKE,   /* the bytes that may not pass begin with that unit */
+	UNITS_BROKEN, /* ... with what cannot be one */
+};
+
+/* From now on, at the beginning of a unit; `ops` may be NULL. */
+void units_init(struct units *u, const struct neg_units *ops);
+
+/*
+ * `bytes` has come, of which the first *pass may go on.  With UNITS_PASS the
+ * few others, if any, are now in held[]: the next bytes are given with those
+ * in front of them.  Otherwise nothing is held, and this is over.
+ */
+enum units_result units_follow(struct units *u, struct rd bytes, size_t *pass)
+    __attribute__((warn_unused_result));
+
+#endif /* PROXY_UNITS_H */
