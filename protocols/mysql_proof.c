@@ -312,7 +312,7 @@ prove(const struct neg_services *s, const struct hash *h,
 {
 	const struct rd parts[] = {
 		{ .at = h->bytes, .left = h->len },
-		{ .at = scramble, .left = MYSQL_PROOF_SCRAMBLE },
+		{ .at = scramble, .left = MYSQL_PROOF_SCRAMBLE_LEN },
 		{ .at = leaf, .left = NEG_DIGEST_LEN },
 	};
 

@@ -130,7 +130,7 @@ static bool
 rewrite(const struct neg_services *s, const struct vector *v, const char *file,
     const char *leaf, char digits[MYSQL_PROOF_DIGITS])
 {
-	uint8_t scramble[MYSQL_PROOF_SCRAMBLE], server[NEG_DIGEST_LEN];
+	uint8_t scramble[MYSQL_PROOF_SCRAMBLE_LEN], server[NEG_DIGEST_LEN];
 	uint8_t ours[NEG_DIGEST_LEN], *exact = malloc(strlen(file) + 1);
 	struct mysql_proof_of of = {
 		.file = { .at = exact, .left = strlen(file) },
