@@ -278,6 +278,10 @@ lengths_are_kept(void)
 	back = wr_on(plain, KEY_BYTES - OAEP_BYTES - 1);
 	CU_ASSERT_FALSE(rsakey_open(k, wr_written(&to), &back));
 	CU_ASSERT_EQUAL(back.len, 0);
+	back = wr_on(plain, KEY_BYTES - OAEP_BYTES);
+	wr_u8(&back, 0);
+	CU_ASSERT_FALSE(rsakey_open(k, wr_written(&to), &back));
+	CU_ASSERT_EQUAL(back.len, 1);
 	to = wr_on(sealed, sizeof(sealed));
 	longest.left++;
 	CU_ASSERT_FALSE(rsakey_seal(rsakey_public(k), longest, &to));
