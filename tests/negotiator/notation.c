@@ -78,18 +78,41 @@ read_string(const char **at, struct wr *w)
 	}
 }
 
-/* A length and what it counts, which may begin with itself. */
-static bool
-read_counted(const struct notation *t, const char **at, struct wr *w, bool self)
-{
-	size_t start = w->len, counted;
+/* How a length is written that has what it counts in brackets after it. */
+static const struct length {
+	const char *word;
+	size_t size;
+	bool little_endian;
+	bool counts_itself;
+} lengths[] = {
+	{ "be32[", 4, false, true },
+	{ "n32[", 4, false, false },
+	{ "ln32[", 4, true, false },
+	{ "n8[", 1, false, false },
+};
+#define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
 
-	wr_be32(w, 0);
-	counted = self ? start : w->len;
-	if (!read_words(t, at, w, true))
+static bool
+put_length(const struct length *l, struct wr *w, size_t start)
+{
+	size_t n = w->len - start - (l->counts_itself ? 0 : l->size), i;
+
+	if (w->full)
 		return false;
-	wr_patch_be32(w, start, (uint32_t)(w->len - counted));
-	return true;
+	for (i = 0; i < l->size; i++, n >>= 8)
+		w->base[start + (l->little_endian ? i : l->size - 1 - i)] =
+		    (uint8_t)n;
+	return n == 0;
+}
+
+static bool
+read_counted(const struct notation *t, const char **at, struct wr *w,
+    const struct length *l)
+{
+	size_t start = w->len;
+
+	wr_bytes(w, (const uint8_t[4]){ 0 }, l->size);
+	return read_words(t, at, w, true) && put_length(l, w, start);
 }
 
 static const struct notation_name *
@@ -147,12 +170,14 @@ skip_word(const char **at, const char *word)
 static bool
 read_word(const struct notation *t, const char **at, struct wr *w)
 {
+	size_t i;
+
 	if (skip_word(at, "\""))
 		return read_string(at, w);
-	if (skip_word(at, "be32["))
-		return read_counted(t, at, w, true);
-	if (skip_word(at, "n32["))
-		return read_counted(t, at, w, false);
+	for (i = 0; i < LENGTHS; i++) {
+		if (skip_word(at, lengths[i].word))
+			return read_counted(t, at, w, &lengths[i]);
+	}
 	if (isupper((unsigned char)**at))
 		return read_name(t, at, w);
 	return read_hex(at, w);

@@ -5,6 +5,9 @@
  *	"user\0alice\0"     text, with \0 \n \" \\ and \xHH
  *	be32[ ... ]         with a 32-bit length before it, which counts itself
  *	n32[ ... ]          with one that does not
+ *	ln32[ ... ]         the same, the lowest byte first
+ *	n8[ ... ]           with a length of one byte, which does not count
+ *	                    itself either
  *	61*9992             the byte or text before, so many times
  *	SSLRequest          what a file of names calls so
  *
