@@ -346,7 +346,7 @@ struct negotiator {
 };
 
 /* How much each out[] must hold: a whole window, and something of ours. */
-#define NEG_OUT_CAP(ops) ((ops)->window + 1024)
+#define NEG_OUT_CAP(ops) ((ops)->window + 2048)
 
 /* The session's way in: calls ops->step() until it is no longer V_NEXT, and
  * enforces the policy.  Nobody else calls ops->step(). */
@@ -390,6 +390,8 @@ const char *protocol_group(const struct neg_ops *ops);
 
 extern const struct neg_ops neg_postgres;
 extern const struct neg_ops neg_redshift;
+extern const struct neg_ops neg_mysql;
+extern const struct neg_ops neg_mariadb;
 extern const struct neg_ops neg_direct; /* engine `tls` */
 
 #endif /* PROTOCOLS_NEGOTIATOR_H */

@@ -7,6 +7,8 @@
 static const struct neg_ops *const protocols[] = {
 	&neg_postgres,
 	&neg_redshift,
+	&neg_mysql,
+	&neg_mariadb,
 	&neg_direct,
 	NULL,
 };

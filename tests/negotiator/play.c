@@ -485,7 +485,7 @@ play_new(const struct play_setup *setup, FILE *log)
 	p->n.ops = setup->ops;
 	p->n.policy = &p->setup.policy;
 	if (setup->ops->options != NULL)
-		p->n.options = p->setup.options;
+		p->n.options = &p->setup.options;
 	p->n.state = must(calloc(1, setup->ops->state_size + 1));
 	for (i = 0; i < LEG_COUNT; i++) {
 		p->n.out[i].cap = NEG_OUT_CAP(setup->ops);

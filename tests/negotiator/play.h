@@ -26,11 +26,18 @@
 #ifndef TESTS_NEGOTIATOR_PLAY_H
 #define TESTS_NEGOTIATOR_PLAY_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "protocols/negotiator.h"
 
-#define PLAY_OPTIONS_MAX 8
+#define PLAY_OPTIONS_MAX 256 /* bytes */
+
+/* Room for the struct of whatever engine. */
+union play_options {
+	max_align_t aligned;
+	uint8_t bytes[PLAY_OPTIONS_MAX];
+};
 
 enum play_failure {
 	PLAY_FAILS_NOTHING = 0,
@@ -42,7 +49,7 @@ enum play_failure {
 struct play_setup {
 	const struct neg_ops *ops;
 	struct neg_policy policy;
-	int options[PLAY_OPTIONS_MAX]; /* as ops->options describes */
+	union play_options options; /* as ops->options describes */
 
 	/* The certificate that TLS will show on each leg, named by a byte; 0:
 	 * none is known. */

@@ -150,17 +150,17 @@ set_option(struct play_setup *setup, const char *text)
 {
 	const struct neg_option *o = setup->ops->options;
 	char name[32], value[32];
+	int i;
 
 	if (sscanf(text, "%31s %31s", name, value) != 2)
 		return false;
 	for (; o != NULL && o->name != NULL; o++) {
-		size_t i = o->offset / sizeof(int);
-
 		if (strcmp(o->name, name) != 0)
 			continue;
-		assert(i < PLAY_OPTIONS_MAX);
-		setup->options[i] = choice(o->choices, value);
-		return setup->options[i] >= 0;
+		assert(o->offset + sizeof(i) <= sizeof(setup->options));
+		i = choice(o->choices, value);
+		memcpy(setup->options.bytes + o->offset, &i, sizeof(i));
+		return i >= 0;
 	}
 	return false;
 }

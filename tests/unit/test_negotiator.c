@@ -10,7 +10,7 @@
 #include <CUnit/CUnit.h>
 
 #define WINDOW 64
-#define ROOM   2048
+#define ROOM   4096
 
 static const uint8_t preamble[] = { 'm', 'a', 'y', ' ', 'I', '?' };
 static const struct neg_tls plain_terms = { NULL, NEG_ALPN_NONE };
@@ -85,7 +85,7 @@ world_init(struct world *w, struct neg_policy policy, unsigned so_far,
 {
 	size_t i;
 
-	_Static_assert(ROOM > WINDOW + 1024, "NEG_OUT_CAP()");
+	_Static_assert(ROOM > WINDOW + 2048, "NEG_OUT_CAP()");
 	memset(w, 0, sizeof(*w));
 	w->policy = policy;
 	w->script.act = act;
@@ -721,7 +721,10 @@ protocols_are_found_by_name_and_alias(void)
 	CU_ASSERT_PTR_EQUAL(protocol_find("aurora-postgresql"), &neg_postgres);
 	CU_ASSERT_PTR_EQUAL(protocol_find("redshift"), &neg_redshift);
 	CU_ASSERT_PTR_EQUAL(protocol_find("tls"), &neg_direct);
-	CU_ASSERT_PTR_NULL(protocol_find("mysql"));
+	CU_ASSERT_PTR_EQUAL(protocol_find("mysql"), &neg_mysql);
+	CU_ASSERT_PTR_EQUAL(protocol_find("aurora"), &neg_mysql);
+	CU_ASSERT_PTR_EQUAL(protocol_find("mariadb"), &neg_mariadb);
+	CU_ASSERT_PTR_NULL(protocol_find("maria"));
 	CU_ASSERT_PTR_NULL(protocol_find("Postgres"));
 	CU_ASSERT_PTR_NULL(protocol_find(""));
 }
@@ -741,7 +744,7 @@ every_protocol_is_complete(void)
 		CU_ASSERT_TRUE(ops->window >= ops->hello.left);
 		CU_ASSERT_EQUAL(ops->options == NULL, ops->options_size == 0);
 	}
-	CU_ASSERT_EQUAL(i, 3);
+	CU_ASSERT_EQUAL(i, 5);
 	CU_ASSERT_PTR_NULL(protocol_nth(i + 1));
 }
 
