@@ -325,7 +325,7 @@ print_option_file(FILE *to, const char *label, const struct neg_option *o,
 	memcpy(&f, at, sizeof(f));
 	pem = (struct rd){ .at = f.bytes, .left = f.len };
 	if (f.path == NULL) {
-		row(to, label, "%s is not set", o->name);
+		row(to, label, "%s: none", o->name);
 		return;
 	}
 	row(to, label, "%s = \"%s\"", o->name, f.path);
@@ -343,8 +343,7 @@ print_option_key(FILE *to, const char *label, const struct neg_option *o,
 	memcpy(&key, at, sizeof(key));
 	if (key == NULL) {
 		row(to, label,
-		    "%s is not set: a key is made at start, and the log says "
-		    "which",
+		    "%s: none, one is made at start; the log says which",
 		    o->name);
 		return;
 	}

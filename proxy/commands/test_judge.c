@@ -51,10 +51,41 @@ checks_chain(const struct judged *j)
 	return j->p->endpoint->mode >= SSL_MODE_VERIFY_CA;
 }
 
+/* What a database made for itself when nobody gave it a certificate; NULL: it
+ * is none of those.  Anybody can copy these names, so what is said must not
+ * talk anyone into trusting. */
+static const char *
+hint_for_self_made(const struct cert_facts *leaf)
+{
+	if (strstr(leaf->subject, "CN=MySQL_Server_") != NULL &&
+	    strstr(leaf->subject, "_Auto_Generated_Server_Certificate") != NULL)
+		return "MySQL made this certificate for itself, and for no "
+		       "host: fetch ca.pem from its data directory by a way "
+		       "that you trust, and use ssl_mode = \"verify-ca\"; or "
+		       "give it a certificate that bears its name";
+	if (strcmp(leaf->subject, "CN=MariaDB Server") == 0 &&
+	    strcmp(leaf->issuer, leaf->subject) == 0)
+		return "MariaDB makes this certificate anew at each start, so "
+		       "neither ca nor pin can know it: give the server one "
+		       "of its own (ssl_cert, ssl_key)";
+	return NULL;
+}
+
+static const char *
+remedy_for(const struct judged *j, enum probe_step step, const char *usual)
+{
+	const char *hint = NULL;
+
+	if (step == PROBE_CHAIN || step == PROBE_NAMES)
+		hint = hint_for_self_made(&j->p->certs[0]);
+	return hint != NULL ? hint : usual;
+}
+
 static void
 judge_fail(struct judged *j, enum probe_step step, const struct cert_verdict *v)
 {
-	probe_fail(j->p, step, v->reason, v->hint, "%s", v->text);
+	probe_fail(j->p, step, v->reason, remedy_for(j, step, v->hint), "%s",
+	    v->text);
 }
 
 /*
@@ -140,8 +171,9 @@ judge_names(struct judged *j)
 		    wanted, carried);
 	else
 		probe_fail(j->p, PROBE_NAMES, REASON_NAME_MISMATCH,
-		    "set server_name to a name that the certificate bears, or "
-		    "have it issued with this one",
+		    remedy_for(j, PROBE_NAMES,
+			"set server_name to a name that the certificate "
+			"bears, or have it issued with this one"),
 		    "the certificate is for %s, not %s", carried, wanted);
 }
 
