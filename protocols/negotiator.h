@@ -392,6 +392,7 @@ extern const struct neg_ops neg_postgres;
 extern const struct neg_ops neg_redshift;
 extern const struct neg_ops neg_mysql;
 extern const struct neg_ops neg_mariadb;
+extern const struct neg_ops neg_mysqlx;
 extern const struct neg_ops neg_direct; /* engine `tls` */
 
 #endif /* PROTOCOLS_NEGOTIATOR_H */

@@ -9,6 +9,7 @@ static const struct neg_ops *const protocols[] = {
 	&neg_redshift,
 	&neg_mysql,
 	&neg_mariadb,
+	&neg_mysqlx,
 	&neg_direct,
 	NULL,
 };
