@@ -571,7 +571,8 @@ static void
 examples_are_good(void)
 {
 	static const char *const names[] = { "dbtls.conf", "postgres.conf",
-		"redshift.conf", "tls.conf" };
+		"redshift.conf", "mysql.conf", "mariadb.conf", "aurora.conf",
+		"tls.conf" };
 	struct problems p;
 	struct config *c;
 	size_t i;
