@@ -302,14 +302,15 @@ pass_question(struct negotiator *n, const struct mysqlx_frame *f, enum at at)
 }
 
 /* Until the client's leg is what it must be nothing of it goes to the server,
- * so it is we who say that there is TLS, and no more than that. */
+ * so it is we who say that there is TLS.  A client that were told of no way to
+ * log in would give up with words of its own; one that tries is told ours. */
 static struct verdict
 client_get(struct negotiator *n, const struct mysqlx_frame *f)
 {
 	if (neg_rule_met(n, LEG_CLIENT))
 		return pass_question(n, f, AT_GETTING);
 	rd_skip(&n->in[LEG_CLIENT], f->len);
-	mysqlx_write_capabilities(&n->out[LEG_CLIENT], NULL,
+	mysqlx_write_capabilities(&n->out[LEG_CLIENT], &mysqlx_mechanisms,
 	    MYSQLX_TLS_INACTIVE);
 	return neg_next();
 }

@@ -41,11 +41,26 @@ static const uint8_t any_true[] = { ANY_BOOL, 0x01 };
 static const uint8_t tls_active[] = { TLS_BOOL, 0x01 };
 static const uint8_t tls_inactive[] = { TLS_BOOL, 0x00 };
 
+/* Of Any of type SCALAR, of a Scalar of type V_STRING; the capability is an Any
+ * of type ARRAY of these. */
+#define ANY_STRING(len) \
+	0x08, 0x01, 0x12, (len) + 6, 0x08, 0x08, 0x4a, (len) + 2, 0x0a, (len)
+static const uint8_t mechanisms[] = { 0x0a, 0x4d, 0x0a, 0x19, 'a', 'u', 't',
+	'h', 'e', 'n', 't', 'i', 'c', 'a', 't', 'i', 'o', 'n', '.', 'm', 'e',
+	'c', 'h', 'a', 'n', 'i', 's', 'm', 's', 0x12, 0x30, 0x08, 0x03, 0x22,
+	0x2c, 0x0a, 0x11, ANY_STRING(7), 'M', 'Y', 'S', 'Q', 'L', '4', '1',
+	0x0a, 0x17, ANY_STRING(13), 'S', 'H', 'A', '2', '5', '6', '_', 'M', 'E',
+	'M', 'O', 'R', 'Y' };
+
 static const uint8_t set_tls[] = { 0x14, 0x00, 0x00, 0x00,
 	MYSQLX_CAPABILITIES_SET, 0x0a, sizeof(tls_active), TLS_BOOL, 0x01 };
 static const uint8_t server_hello[] = { 0x05, 0x00, 0x00, 0x00, MYSQLX_NOTICE,
 	0x08, 0x05, 0x1a, 0x00 };
 
+const struct mysqlx_list mysqlx_mechanisms = {
+	.bytes = { .at = mechanisms, .left = sizeof(mechanisms) },
+	.rest_len = sizeof(mechanisms),
+};
 const struct rd mysqlx_set_tls = { .at = set_tls, .left = sizeof(set_tls) };
 const struct rd mysqlx_server_hello = {
 	.at = server_hello,
@@ -250,11 +265,8 @@ void
 mysqlx_write_capabilities(struct wr *out, const struct mysqlx_list *list,
     enum mysqlx_tls tls)
 {
-	static const struct mysqlx_list none = { .rest_len = 0 };
 	const struct rd first = tls_element(tls);
 
-	if (list == NULL)
-		list = &none;
 	write_head(out, MYSQLX_CAPABILITIES, first.left + list->rest_len);
 	wr_bytes(out, first.at, first.left);
 	write_elements(out, list->bytes);

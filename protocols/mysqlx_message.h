@@ -63,9 +63,12 @@ enum mysqlx_tls {
 	MYSQLX_TLS_ACTIVE,
 };
 
-/* The frame Capabilities, of this list, but for its tls; NULL: of none. */
+/* The frame Capabilities, of this list, but for its tls. */
 void mysqlx_write_capabilities(struct wr *out, const struct mysqlx_list *list,
     enum mysqlx_tls tls);
+
+/* What a server without TLS says of how a client may log in, and no more. */
+extern const struct mysqlx_list mysqlx_mechanisms;
 
 /* The frame CapabilitiesSet, of all but tls. */
 void mysqlx_write_rest(struct wr *out, const struct mysqlx_list *list);
