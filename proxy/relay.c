@@ -229,14 +229,6 @@ relay_check_end(struct relay *r)
 	return true;
 }
 
-/* From now on nobody is woken. */
-static void
-relay_unwatch(struct relay *r)
-{
-	r->flow[LEG_CLIENT].units.ops = NULL;
-	r->flow[LEG_SERVER].units.ops = NULL;
-}
-
 /* The orderly end of one direction. */
 static void
 relay_end_flow(struct relay *r, struct relay_flow *f)
@@ -245,7 +237,6 @@ relay_end_flow(struct relay *r, struct relay_flow *f)
 		r->reason = relay_is_client(r, f->from) ? REASON_CLIENT_CLOSED
 							: REASON_SERVER_CLOSED;
 	f->ended = true;
-	relay_unwatch(r);
 	relay_pipe_put(r, f);
 	leg_want_read(f->from, false);
 	if (!leg_shutdown(f->to)) {
@@ -394,6 +385,14 @@ relay_splice(struct relay *r, struct relay_flow *f)
 	r->last_ms = relay_now_ms();
 	f->piped += (size_t)n;
 	return relay_splice_out(r, f);
+}
+
+/* A direction ends: from now on nobody is woken. */
+static void
+relay_unwatch(struct relay *r)
+{
+	r->flow[LEG_CLIENT].units.ops = NULL;
+	r->flow[LEG_SERVER].units.ops = NULL;
 }
 
 /* One recv() passed on. */

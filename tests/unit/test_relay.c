@@ -520,6 +520,265 @@ reset_leaves_no_hole_in_the_stream(void)
 	world_stop(&w);
 }
 
+/* What was decrypted before there was a relay has no event of its own, nor has
+ * it one when the other side takes bytes again. */
+static void
+early_bytes_follow_a_reader_that_was_waited_for(void)
+{
+	static char bulk[2 * CHUNK + 1];
+	const size_t all = sizeof(bulk) - 1 + strlen("tail");
+	struct world w;
+	size_t len = 0;
+	ssize_t n = 0;
+	int small = 32768;
+
+	memset(bulk, 'a', sizeof(bulk) - 1);
+	world_init(&w);
+	(void)setsockopt(w.outside[LEG_CLIENT], SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small));
+	(void)setsockopt(w.leg[LEG_CLIENT].fd, SOL_SOCKET, SO_SNDBUF, &small,
+	    sizeof(small));
+	CU_ASSERT_TRUE(queue_append(&w.leg[LEG_SERVER].early,
+	    (const uint8_t *)"tail", strlen("tail")));
+	world_relay(&w, NULL, bulk);
+	CU_ASSERT_TRUE(leg_blocked(&w.leg[LEG_CLIENT]));
+	while (len < all && (n >= 0 || errno == EAGAIN)) {
+		(void)event_base_loop(w.base, EVLOOP_NONBLOCK);
+		n = recv(w.outside[LEG_CLIENT], bulk, CHUNK, MSG_DONTWAIT);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	CU_ASSERT_EQUAL(len, all);
+	world_stop(&w);
+}
+
+/* Units of up to nine bytes: how long, and what; a bang wakes. */
+static uint64_t
+unit_length(struct rd head)
+{
+	rd_skip(&head, 1);
+	return (uint64_t)rd_u8(&head) - '0';
+}
+
+static enum unit_act
+unit_judge(struct rd peek)
+{
+	rd_skip(&peek, 2);
+	return rd_u8(&peek) == '!' ? UNIT_WAKE : UNIT_PASS;
+}
+
+static const struct neg_units units = { 2, 3, unit_length, unit_judge };
+
+static void
+world_watch(struct world *w, const char *client, const char *server)
+{
+	world_init(w);
+	w->units[LEG_CLIENT] = &units;
+	w->units[LEG_SERVER] = &units;
+	world_relay(w, client, server);
+}
+
+static void
+say(struct world *w, enum leg_id who, const char *text)
+{
+	ssize_t n = send(w->outside[who], text, strlen(text), MSG_NOSIGNAL);
+
+	CU_ASSERT_EQUAL(n, (ssize_t)strlen(text));
+}
+
+/* Lets the relay do what there is to do until `who` has heard this. */
+static void
+expect_heard(struct world *w, enum leg_id who, const char *text)
+{
+	size_t len = 0, want = strlen(text);
+	char got[64];
+	ssize_t n = 0;
+
+	CU_ASSERT_FATAL(want < sizeof(got));
+	while (len < want && n >= 0) {
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+		n = recv(w->outside[who], got + len, want - len, MSG_DONTWAIT);
+		if (n > 0)
+			len += (size_t)n;
+		else if (n == -1 && errno == EAGAIN)
+			n = 0;
+	}
+	got[len] = '\0';
+	CU_ASSERT_STRING_EQUAL(got, text);
+}
+
+static void
+run_until_woken(struct world *w)
+{
+	while (!w->woken && !w->over)
+		(void)event_base_loop(w->base, EVLOOP_ONCE);
+	CU_ASSERT_TRUE(w->woken);
+	CU_ASSERT_FALSE(w->over);
+}
+
+static void
+check_rest(const struct world *w, enum leg_id who, const char *text)
+{
+	CU_ASSERT_EQUAL(w->rest_len[who], strlen(text));
+	CU_ASSERT_EQUAL(memcmp(w->rest[who], text, w->rest_len[who]), 0);
+}
+
+static void
+unit_wakes_after_all_before_it(void)
+{
+	enum leg_id i, other;
+	struct world w;
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		other = leg_other(i);
+		world_watch(&w, NULL, NULL);
+		say(&w, other, "_4xx_");
+		expect_heard(&w, i, "_4xx");
+		say(&w, i, "_3a_2_5!bc_3d");
+		run_until_woken(&w);
+		CU_ASSERT_EQUAL(w.by, i);
+		check_rest(&w, i, "_5!bc_3d");
+		/* Of the other what was held back of its next one. */
+		check_rest(&w, other, "_");
+		expect_heard(&w, other, "_3a_2");
+		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, 5);
+		CU_ASSERT_EQUAL(w.relay.flow[other].bytes, 4);
+		world_stop(&w);
+	}
+}
+
+static void
+head_is_held_until_it_can_be_judged(void)
+{
+	struct world w;
+
+	world_watch(&w, NULL, NULL);
+	say(&w, LEG_CLIENT, "_2_");
+	expect_heard(&w, LEG_SERVER, "_2");
+	say(&w, LEG_CLIENT, "4");
+	say(&w, LEG_SERVER, "_2");
+	expect_heard(&w, LEG_CLIENT, "_2");
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_CLIENT].bytes, 2);
+	say(&w, LEG_CLIENT, "a");
+	expect_heard(&w, LEG_SERVER, "_4a");
+	say(&w, LEG_CLIENT, "!_");
+	expect_heard(&w, LEG_SERVER, "!");
+	say(&w, LEG_CLIENT, "3!");
+	run_until_woken(&w);
+	check_rest(&w, LEG_CLIENT, "_3!");
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_CLIENT].bytes, 6);
+	world_stop(&w);
+}
+
+/* An end is the end of that too. */
+static void
+held_bytes_go_before_an_end(void)
+{
+	enum leg_id i;
+	struct world w;
+	char text[64];
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		world_watch(&w, "_3a_3", "_3a_3");
+		expect_heard(&w, leg_other(i), "_3a");
+		(void)shutdown(w.outside[i], SHUT_WR);
+		while (w.halves == 0)
+			(void)event_base_loop(w.base, EVLOOP_ONCE);
+		(void)read_all(w.outside[leg_other(i)], text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, "_3");
+		world_stop(&w);
+	}
+}
+
+/* With half a conversation there is nothing to be negotiated. */
+static void
+nothing_wakes_after_an_end(void)
+{
+	enum leg_id i, other;
+	struct world w;
+	char text[64];
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		other = leg_other(i);
+		world_watch(&w, "_", "_");
+		(void)shutdown(w.outside[other], SHUT_WR);
+		while (w.halves == 0)
+			(void)event_base_loop(w.base, EVLOOP_ONCE);
+		say(&w, i, "5!bc");
+		(void)shutdown(w.outside[i], SHUT_WR);
+		CU_ASSERT_TRUE(run_to_end(&w));
+		CU_ASSERT_FALSE(w.woken);
+		leg_close(&w.leg[other]);
+		(void)read_all(w.outside[other], text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, "_5!bc");
+		world_stop(&w);
+	}
+}
+
+static void
+unread_unit_wakes_at_once(void)
+{
+	struct world w;
+
+	world_watch(&w, "_3a_3!_2", "_4bb_");
+	CU_ASSERT_TRUE(w.woken);
+	CU_ASSERT_EQUAL(w.by, LEG_COUNT);
+	check_rest(&w, LEG_CLIENT, "_3!_2");
+	check_rest(&w, LEG_SERVER, "_");
+	expect_heard(&w, LEG_SERVER, "_3a");
+	expect_heard(&w, LEG_CLIENT, "_4bb");
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_CLIENT].bytes, 3);
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_SERVER].bytes, 4);
+	/* It goes on from where it was woken, by whatever was made of that. */
+	w.woken = false;
+	world_relay(&w, "_2", "_");
+	CU_ASSERT_FALSE(w.woken);
+	say(&w, LEG_SERVER, "3b");
+	expect_heard(&w, LEG_SERVER, "_2");
+	expect_heard(&w, LEG_CLIENT, "_3b");
+	world_stop(&w);
+}
+
+static void
+impossible_length_is_the_end(void)
+{
+	static const char *const early[] = { NULL, "_3a_1!" };
+	enum leg_id i, j;
+	struct world w;
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		for (j = 0; j < 2; j++) {
+			world_watch(&w, i == LEG_CLIENT ? early[j] : NULL,
+			    i == LEG_SERVER ? early[j] : NULL);
+			if (early[j] == NULL)
+				say(&w, i, "_3a_1!");
+			CU_ASSERT_TRUE(w.over || run_to_end(&w));
+			CU_ASSERT_EQUAL(w.relay.reason, REASON_PROTOCOL);
+			CU_ASSERT_PTR_NOT_NULL(w.relay.detail);
+			expect_heard(&w, leg_other(i), "_3a");
+			CU_ASSERT_EQUAL(w.relay.flow[i].bytes, 3);
+			world_stop(&w);
+		}
+	}
+}
+
+/* A pipe would have to be emptied first. */
+static void
+watched_streams_use_no_pipe(void)
+{
+	struct world w;
+
+	world_init(&w);
+	w.units[LEG_CLIENT] = &units;
+	world_relay(&w, NULL, NULL);
+	write_until_full(&w);
+	CU_ASSERT_PTR_NULL(w.relay.flow[LEG_SERVER].pipe);
+	check_stream(&w);
+	say(&w, LEG_CLIENT, "_2_5!");
+	run_until_woken(&w);
+	expect_heard(&w, LEG_SERVER, "_2");
+	world_stop(&w);
+}
+
 static void
 queue_keeps_order_and_maximum(void)
 {
@@ -564,6 +823,18 @@ main(void)
 		    nothing_is_in_flight_to_a_reset_peer },
 		{ "reset_leaves_no_hole_in_the_stream",
 		    reset_leaves_no_hole_in_the_stream },
+		{ "early_bytes_follow_a_reader_that_was_waited_for",
+		    early_bytes_follow_a_reader_that_was_waited_for },
+		{ "unit_wakes_after_all_before_it",
+		    unit_wakes_after_all_before_it },
+		{ "head_is_held_until_it_can_be_judged",
+		    head_is_held_until_it_can_be_judged },
+		{ "held_bytes_go_before_an_end", held_bytes_go_before_an_end },
+		{ "nothing_wakes_after_an_end", nothing_wakes_after_an_end },
+		{ "unread_unit_wakes_at_once", unread_unit_wakes_at_once },
+		{ "impossible_length_is_the_end",
+		    impossible_length_is_the_end },
+		{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
