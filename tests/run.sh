@@ -25,7 +25,8 @@ readonly PACKAGES='build-essential cmake ninja-build pkg-config libssl-dev
 	libconfig-dev libevent-dev libcunit1-dev libpcap-dev openssl python3
 	iproute2 clang clang-format clang-tidy libclang-rt-14-dev llvm
 	shellcheck'
-readonly THEMES='commands clients cancel replication matrix wire load failover'
+readonly THEMES='commands clients cancel replication matrix wire load failover
+	mysql-replication mysql-blocked'
 readonly THEME_SECONDS=900 FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 
 # A machine may point every TLS library at certificates of its own.
@@ -166,7 +167,7 @@ run_theme() { # NAME
 	# shellcheck disable=SC2016 # for the inner shell
 	BUILD=$OUT/gcc run_child $THEME_SECONDS \
 		bash -c 'set -o pipefail; "$0" 2>&1 | tee "$1"' \
-		"$TREE/tests/real/$1.sh" "$log"
+		"$TREE/tests/real/${1//-/_}.sh" "$log"
 	sums=$(tail -n 1 "$log" | sed -nE "s/^$1: ([0-9]+) passed, \
 ([0-9]+) failed, ([0-9]+) skipped\$/\1 \2 \3/p")
 	if [ -z "$sums" ]; then
