@@ -45,6 +45,33 @@ static const struct step hangs_up_in_tls[] = { MESSAGE, SEND("S"), LISTEN, FIN,
 static const struct step resets[] = { MESSAGE, RESET, { .act = DO_END } };
 static const struct step waits[] = { DRAIN, { .act = DO_END } };
 
+/* What a MySQL server says first; `low` is half of its capabilities. */
+#define GREETING(low)               \
+	SEND("\x4a\0\0\0"           \
+	     "\x0a"                 \
+	     "8.0.36\0"             \
+	     "\1\0\0\0"             \
+	     "abcdefgh"             \
+	     "\0" low "\xff\2\0"    \
+	     "\xff\xdf\x15"         \
+	     "\0\0\0\0\0\0\0\0\0\0" \
+	     "ijklmnopqrst\0"       \
+	     "caching_sha2_password\0")
+#define WITH_TLS    "\xff\xff"
+#define WITHOUT_TLS "\xff\xf7"
+#define MYSQL_ASKS  36         /* bytes of its SSLRequest */
+#define ER_BLOCKED  "\x69\x04" /* 1129 */
+
+static const struct step greets[] = { GREETING(WITH_TLS), RECEIVE(MYSQL_ASKS),
+	TLS, DRAIN, BYE, { .act = DO_END } };
+static const struct step greets_plain[] = { GREETING(WITHOUT_TLS), DRAIN,
+	{ .act = DO_END } };
+static const struct step greets_and_waits[] = { GREETING(WITH_TLS), DRAIN,
+	{ .act = DO_END } };
+static const struct step blocks[] = { SEND("\x19\0\0\0\xff" ER_BLOCKED
+					   "SECRET-HOST is blocked"),
+	DRAIN, { .act = DO_END } };
+
 /* A server that wants to see certificates of the CA for clients. */
 static SSL_CTX *
 demanding(int version)
@@ -246,6 +273,59 @@ mode_none_says_nothing_to_the_server(void)
 	fake_fini(&f);
 }
 
+/* Where the server speaks first: how many bytes of ours it gets in clear. */
+static const struct {
+	struct expected expected;
+	size_t clear;
+} first_words[] = {
+	{ { "mysql", greets, "good", "mysql", FULL CA, REASON_NONE, 0, NULL,
+	      NULL, 1 },
+	    MYSQL_ASKS },
+	{ { "mariadb", greets, "good", "mariadb", FULL CA, REASON_NONE, 0, NULL,
+	      NULL, 1 },
+	    MYSQL_ASKS },
+	{ { "mysql, wrong name", greets, "other", "mysql", FULL CA,
+	      REASON_NAME_MISMATCH, PROBE_NAMES, "other.test", NULL, 1 },
+	    MYSQL_ASKS },
+	{ { "mysql without TLS", greets_plain, NULL, "mysql", REQUIRE,
+	      REASON_TLS_REFUSED, PROBE_NEGOTIATE, NULL, "turn on TLS", 0 },
+	    0 },
+	{ { "mysql that blocks us", blocks, NULL, "mysql", REQUIRE,
+	      REASON_CONNECT, PROBE_NEGOTIATE, "blocks", NULL, 0 },
+	    0 },
+	{ { "mysql in clear", greets_and_waits, NULL, "mysql", NONE,
+	      REASON_NONE, 0, NULL, NULL, 0 },
+	    0 },
+	{ { "mysql without TLS in clear", greets_plain, NULL, "mysql", NONE,
+	      REASON_NONE, 0, NULL, NULL, 0 },
+	    0 },
+	{ { "mysql that is silent", waits, NULL, "mysql", NONE, REASON_TIMEOUT,
+	      PROBE_NEGOTIATE, "in time", NULL, 0 },
+	    0 },
+};
+
+static void
+who_speaks_first_gets_no_login_either(void)
+{
+	const struct expected *x;
+	struct probe p;
+	struct fake f;
+	size_t i;
+
+	for (i = 0; i < sizeof(first_words) / sizeof(first_words[0]); i++) {
+		x = &first_words[i].expected;
+		fake_init(&f, x->steps,
+		    x->cert == NULL ? NULL : server_context(x->cert));
+		probe(&p, &f, x->engine, x->settings);
+		expect(x, &p);
+		let_it_finish(&f);
+		CU_ASSERT_EQUAL(f.sealed.len, 0);
+		CU_ASSERT_EQUAL(f.clear.len, first_words[i].clear);
+		probe_fini(&p);
+		fake_fini(&f);
+	}
+}
+
 static void
 identity_case(int version, const char *settings, enum reason reason)
 {
@@ -295,6 +375,8 @@ static CU_TestInfo tests[] = {
 	{ "one_failure_hides_no_other_fact", one_failure_hides_no_other_fact },
 	{ "mode_none_says_nothing_to_the_server",
 	    mode_none_says_nothing_to_the_server },
+	{ "who_speaks_first_gets_no_login_either",
+	    who_speaks_first_gets_no_login_either },
 	{ "identity_is_tried", identity_is_tried },
 	{ "nobody_there", nobody_there },
 	CU_TEST_INFO_NULL,

@@ -110,6 +110,60 @@ shows_what_is_old() {
 	expect 0 '* ssl_mode none: cleartext*' -c good.conf
 }
 
+# Settings of every kind; of files only where they are, and whose key it is.
+umask 077
+openssl genrsa -out own.key 2048 2>/dev/null
+openssl genrsa -out server.key 2048 2>/dev/null
+openssl pkey -in server.key -pubout -out server.pub
+hash='*0123456789ABCDEF0123456789ABCDEF01234567'
+echo "app $hash" >proof
+cat >mysql.conf <<'END'
+endpoints = (
+  { name = "one"; engine = "aurora"; listen = "127.0.0.1:1"; server = "db.test";
+    ca = "certs/ca.crt"; mysql = { probe = 250; rsa_key = "own.key"; }; },
+  { name = "two"; engine = "mariadb"; listen = "127.0.0.1:2";
+    server = "127.0.0.1"; ssl_mode = "none";
+    client_tls = { mode = "require"; cert = "certs/good.chain.pem";
+      key = "certs/good.key"; };
+    mysql = { server_public_key = "server.pub";
+      certificate_proof = "proof"; }; },
+  { name = "three"; engine = "mysql"; listen = "127.0.0.1:3";
+    server = "db.test"; ssl_mode = "require"; }
+);
+END
+
+key_fingerprint() { # FILE
+	openssl pkey -in "$1" -pubout -outform DER | sha256sum | cut -d ' ' -f 1
+}
+
+shows_settings_of_engines() {
+	local own server
+	own=$(key_fingerprint own.key)
+	server=$(key_fingerprint server.key)
+	expect 0 "mysql.conf: good; * one (mysql) * mysql probe = 250 \
+rsa_key = \"own.key\" $own server_public_key: none \
+get_server_public_key = false certificate_proof: none DMS alone yes *" \
+		-c mysql.conf
+	expect 0 "* two (mariadb) * mysql probe = 0 rsa_key: none, one is made \
+at start; * server_public_key = \"server.pub\" $server \
+get_server_public_key = false certificate_proof = \"proof\" *" -c mysql.conf
+	expect 0 '* three (mysql) * DMS alone no*' -c mysql.conf
+	json mysql.conf "d['endpoints'][0]['options'] == { 'probe': 250,
+		'rsa_key': { 'file': 'own.key', 'sha256': '$own' },
+		'server_public_key': None, 'get_server_public_key': False,
+		'certificate_proof': None }"
+	json mysql.conf "d['endpoints'][1]['options'] == { 'probe': 0,
+		'rsa_key': None, 'get_server_public_key': False,
+		'server_public_key': { 'file': 'server.pub',
+			'sha256': '$server' },
+		'certificate_proof': { 'file': 'proof' } }"
+	local said
+	said=$("$dbtls" check -c mysql.conf && "$dbtls" check --json \
+		-c mysql.conf) || fail "check: $said"
+	[[ $said != *"${hash#?}"* && $said != *PRIVATE* ]] ||
+		fail "check shows what is in a secret file: $said"
+}
+
 refuses() {
 	sed 's/seclevel = 0/ciphers = "NONSENSE"/' good.conf >ciphers.conf
 	expect 2 '*dbtls: ciphers.conf:12: endpoint old: tls.ciphers: *' \
@@ -145,6 +199,7 @@ says_it_in_json() {
 
 shows
 shows_what_is_old
+shows_settings_of_engines
 refuses
 says_it_in_json
 [ $failures -eq 0 ]
