@@ -107,8 +107,7 @@ static const struct row rows[] = {
 
 	/* DMS. */
 	{ "mysql", NONE FAR "mode_policy = \"dms\"; ", NULL, NULL },
-	{ "mysql", "ca = \"crt\"; " FAR "mode_policy = \"dms\"; ", NULL,
-	    NULL },
+	{ "mysql", "ca = \"crt\"; " FAR "mode_policy = \"dms\"; ", NULL, NULL },
 };
 
 static const struct row refused[] = {
