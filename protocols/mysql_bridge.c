@@ -123,8 +123,10 @@ refuse_again(struct negotiator *n)
 static uint8_t
 take(struct negotiator *n, const struct mysql_packet *p)
 {
-	uint8_t shift = mysql_id_heard(n->state, LEG_CLIENT, p->id);
+	struct mysql *my = n->state;
+	uint8_t shift = mysql_id_heard(my, LEG_CLIENT, p->id);
 
+	my->owed = 0;
 	rd_skip(&n->in[LEG_CLIENT], mysql_packet_len(p));
 	return shift;
 }

@@ -92,16 +92,27 @@ mysql_step_woken(struct negotiator *n)
 }
 
 /* A client that wants to be another user awaits the answer: one that goes on
- * does something else. */
+ * does something else.  A server's answer has the next id; whatever else it may
+ * be saying is not to be taken for one. */
 struct verdict
 mysql_step_changed(struct negotiator *n)
 {
 	struct mysql *my = n->state;
+	struct mysql_packet p;
 
 	if (n->in[LEG_CLIENT].left > 0)
 		return mysql_relay(n);
-	if (n->in[LEG_SERVER].left == 0)
+	switch (mysql_packet_look(n->in[LEG_SERVER], &p)) {
+	case MYSQL_ARRIVAL_PART:
 		return neg_read(FROM_CLIENT | FROM_SERVER);
+	case MYSQL_ARRIVAL_TOO_LONG:
+		return mysql_too_long(n, LEG_SERVER);
+	case MYSQL_ARRIVAL_WHOLE:
+		break;
+	}
+	if (p.id != (uint8_t)(my->last[LEG_SERVER] + 1))
+		return mysql_protocol_error(n, LEG_SERVER,
+		    "server's answer is not to the change of user");
 	my->at = MYSQL_AT_AUTH;
 	return neg_next();
 }

@@ -151,9 +151,12 @@ mysql_attribute(struct rd attributes, const char *name)
 size_t
 mysql_answer_len(const struct mysql_login *l, struct rd answer)
 {
+	struct rd nul = answer;
+
 	switch (l->form) {
 	case MYSQL_ANSWER_NUL:
-		return answer.left + 1;
+		(void)rd_cstring(&nul);
+		return nul.cut ? answer.left + 1 : 0;
 	case MYSQL_ANSWER_BYTE:
 		return answer.left <= UINT8_MAX ? 1 + answer.left : 0;
 	case MYSQL_ANSWER_LENENC:

@@ -67,7 +67,7 @@ bool mysql_change_user_read(struct rd payload, uint32_t caps,
 /* The value of an attribute, empty if there is none of that name. */
 struct rd mysql_attribute(struct rd attributes, const char *name);
 
-/* An answer in the form of this log-in; 0: it is too long for that. */
+/* An answer in the form of this log-in; 0: it does not fit that. */
 size_t mysql_answer_len(const struct mysql_login *l, struct rd answer);
 void mysql_answer_write(struct wr *w, const struct mysql_login *l,
     struct rd answer);

@@ -110,12 +110,14 @@ static struct verdict
 refuse_first(struct negotiator *n)
 {
 	const struct mysql *my = n->state;
+	const struct neg_error why = n->error;
 	struct mysql_packet p;
 	struct verdict v;
 
 	if (mysql_packet_look(n->in[LEG_CLIENT], &p) != MYSQL_ARRIVAL_WHOLE)
 		return tell_after(n, n->in[LEG_CLIENT]);
 	v = mysql_first(n, &p);
+	n->error = why; /* its own faults come too late */
 	if (v.kind != V_END)
 		return v;
 	return my->at == MYSQL_AT_GARBLED ? refused() : tell(n);

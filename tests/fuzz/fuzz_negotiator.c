@@ -91,8 +91,8 @@ choose_setup(struct rd *r)
 	setup.fails = (enum play_failure)(who >> 6);
 	setup.policy = choose_policy(setup.ops, rules);
 	setup.options.bytes[0] = rest % 3;
-	setup.leaf[LEG_CLIENT] = rest >> 2 & 3u;
-	setup.leaf[LEG_SERVER] = rest >> 4 & 3u;
+	memset(setup.leaf[LEG_CLIENT], rest >> 2 & 3u, NEG_DIGEST_LEN);
+	memset(setup.leaf[LEG_SERVER], rest >> 4 & 3u, NEG_DIGEST_LEN);
 	setup.slice = 1u + rd_u8(r) % SLICE_MAX;
 	return setup;
 }

@@ -167,6 +167,43 @@ skip_word(const char **at, const char *word)
 	return true;
 }
 
+static bool read_word(const struct notation *t, const char **at, struct wr *w);
+
+static bool
+read_packet(const struct notation *t, const char **at, struct wr *w)
+{
+	const size_t start = w->len;
+	size_t len;
+
+	wr_le24(w, 0);
+	if (!read_hex_byte(at, w) || !read_words(t, at, w, true) || w->full)
+		return false;
+	len = w->len - start - 4;
+	w->base[start] = (uint8_t)len;
+	w->base[start + 1] = (uint8_t)(len >> 8);
+	w->base[start + 2] = (uint8_t)(len >> 16);
+	return true;
+}
+
+/* What it is mixed with does not stay. */
+static bool
+read_mixed(const struct notation *t, const char **at, struct wr *w)
+{
+	const size_t start = w->len;
+	size_t key, i;
+
+	if (!read_word(t, at, w) || w->len == start)
+		return false;
+	key = w->len - start;
+	if (!read_words(t, at, w, true) || w->full)
+		return false;
+	for (i = start + key; i < w->len; i++)
+		w->base[i] ^= w->base[start + (i - start) % key];
+	w->len -= key;
+	memmove(w->base + start, w->base + start + key, w->len - start);
+	return true;
+}
+
 static bool
 read_word(const struct notation *t, const char **at, struct wr *w)
 {
@@ -178,6 +215,10 @@ read_word(const struct notation *t, const char **at, struct wr *w)
 		if (skip_word(at, lengths[i].word))
 			return read_counted(t, at, w, &lengths[i]);
 	}
+	if (skip_word(at, "my["))
+		return read_packet(t, at, w);
+	if (skip_word(at, "mix["))
+		return read_mixed(t, at, w);
 	if (isupper((unsigned char)**at))
 		return read_name(t, at, w);
 	return read_hex(at, w);

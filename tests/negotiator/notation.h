@@ -8,6 +8,9 @@
  *	ln32[ ... ]         the same, the lowest byte first
  *	n8[ ... ]           with a length of one byte, which does not count
  *	                    itself either
+ *	my[01 ... ]         a packet of MySQL's, of this id
+ *	mix[Nonce ... ]     each byte by exclusive or with those of the first
+ *	                    word, over and over
  *	61*9992             the byte or text before, so many times
  *	SSLRequest          what a file of names calls so
  *

@@ -34,6 +34,7 @@ struct play {
 	size_t records[LEG_COUNT];  /* the same, of what TLS was left */
 	char *text, *hint;          /* of play_refuse() */
 	bool asked;                 /* the server was sent a preamble */
+	uint64_t passing[LEG_COUNT]; /* of a unit that is watched */
 };
 
 static const char *const leg_names[LEG_COUNT] = { "client", "server" };
@@ -147,9 +148,41 @@ log_rest(struct play *p)
 /* The only bytes that may ever go to a server in clear where TLS is demanded,
  * written down a second time on purpose. */
 static bool
-is_ssl_request(const uint8_t *bytes, size_t n)
+is_postgres_request(const uint8_t *bytes, size_t n)
 {
 	return n == 8 && memcmp(bytes, "\0\0\0\x08\x04\xd2\x16\x2f", n) == 0;
+}
+
+/* Of what it says besides, nothing can be more than the client's head. */
+static bool
+is_mysql_request(const uint8_t *bytes, size_t n)
+{
+	static const uint8_t zero[19];
+
+	return n == 36 && memcmp(bytes, "\x20\0\0\x01", 4) == 0 &&
+	    (bytes[5] & 0x08) != 0 && memcmp(bytes + 13, zero, 19) == 0;
+}
+
+static bool
+is_x_request(const uint8_t *bytes, size_t n)
+{
+	return n == 24 &&
+	    memcmp(bytes,
+		"\x14\0\0\0\x02\x0a\x11\x0a\x0f\x0a\x03tls\x12\x08\x08"
+		"\x01\x12\x04\x08\x07\x40\x01",
+		n) == 0;
+}
+
+static bool
+is_preamble(const struct play *p, const uint8_t *bytes, size_t n)
+{
+	const struct neg_ops *ops = p->setup.ops;
+
+	if (ops == &neg_mysql || ops == &neg_mariadb)
+		return is_mysql_request(bytes, n);
+	if (ops == &neg_mysqlx)
+		return is_x_request(bytes, n);
+	return is_postgres_request(bytes, n);
 }
 
 static void
@@ -164,7 +197,7 @@ watch_server_output(struct play *p, const uint8_t *bytes, size_t n)
 		return;
 	promise(p, p->setup.policy.server == SERVER_TLS_REQUIRED,
 	    "wrote before the ClientHello");
-	promise(p, is_ssl_request(bytes, n), "wrote more than the preamble");
+	promise(p, is_preamble(p, bytes, n), "wrote more than the preamble");
 	promise(p, !p->asked, "wrote the preamble twice");
 	p->asked = true;
 }
@@ -238,6 +271,8 @@ carry_out_connect(struct play *p)
 
 	if (cancel->left > 0)
 		log_bytes(p, "connect for", cancel->at, cancel->left);
+	else if (p->n.route.delay_ms > 0)
+		fprintf(p->log, "connect after %u\n", p->n.route.delay_ms);
 	else
 		fputs("connect\n", p->log);
 	promise(p, !p->n.connected, "connected twice");
@@ -271,6 +306,7 @@ tls_fails(const struct play *p, enum leg_id leg)
 static bool
 carry_out_tls(struct play *p, const struct verdict *v)
 {
+	static const uint8_t unknown[NEG_DIGEST_LEN];
 	struct neg_facts *facts = &p->n.leg[v->leg];
 
 	log_tls(p, v);
@@ -283,8 +319,8 @@ carry_out_tls(struct play *p, const struct verdict *v)
 	if (tls_fails(p, v->leg))
 		return false;
 	facts->tls_up = true;
-	facts->leaf_known = p->setup.leaf[v->leg] != 0;
-	memset(facts->leaf, p->setup.leaf[v->leg], sizeof(facts->leaf));
+	memcpy(facts->leaf, p->setup.leaf[v->leg], sizeof(facts->leaf));
+	facts->leaf_known = memcmp(facts->leaf, unknown, sizeof(unknown)) != 0;
 	return true;
 }
 
@@ -310,8 +346,12 @@ carry_out_relay(struct play *p)
 	watch_relay(p);
 	if (key->len > 0)
 		log_bytes(p, "relay, key", key->bytes, key->len);
+	else if (p->n.units[LEG_CLIENT] != NULL)
+		fputs("relay, watching client\n", p->log);
 	else
 		fputs("relay\n", p->log);
+	promise(p, p->n.units[LEG_SERVER] == NULL, "watches the server");
+	p->passing[LEG_CLIENT] = p->passing[LEG_SERVER] = 0;
 	p->state = PLAY_RELAYING;
 }
 
@@ -387,26 +427,106 @@ advance(struct play *p)
 	} while (carry_out(p, &v));
 }
 
-static void
-relay_row(struct play *p, enum leg_id from, struct row *r)
+static size_t
+least(uint64_t a, size_t b)
 {
-	row_append(&p->said[leg_other(from)], r->at, r->len);
-	row_empty(r);
+	return a < b ? (size_t)a : b;
+}
+
+static void
+relay_bytes(struct play *p, enum leg_id from, size_t n)
+{
+	row_append(&p->said[leg_other(from)], p->unread[from].at, n);
+	row_drop(&p->unread[from], n);
+}
+
+/* The unit that the unread bytes begin with; false if it cannot be judged, or
+ * is not to pass. */
+static bool
+judge_unit(struct play *p, enum leg_id from)
+{
+	const struct neg_units *u = p->n.units[from];
+	const struct row *r = &p->unread[from];
+	struct rd look = { .at = r->at, .left = r->len };
+	uint64_t len;
+
+	if (r->len < u->head)
+		return false;
+	look.left = u->head;
+	len = u->length(look);
+	look.left = least(len, u->peek);
+	if (len >= u->head && r->len < look.left)
+		return false;
+	if (len >= u->head && u->judge(look) == UNIT_PASS) {
+		p->passing[from] = len;
+		return true;
+	}
+	log_said(p);
+	fprintf(p->log, "%s by %s\n", len < u->head ? "broken" : "woken",
+	    leg_names[from]);
+	p->state = len < u->head ? PLAY_CLOSED : PLAY_NEGOTIATING;
+	return false;
+}
+
+/* As much of what is unread as may pass. */
+static void
+relay_units(struct play *p, enum leg_id from)
+{
+	struct row *r = &p->unread[from];
+
+	while (r->len > 0) {
+		size_t n = least(p->passing[from], r->len);
+
+		if (n == 0 && !judge_unit(p, from))
+			return;
+		relay_bytes(p, from, n);
+		p->passing[from] -= n;
+	}
+}
+
+static bool receive(struct play *p, enum leg_id from);
+
+/* True: something came, and it can go on. */
+static bool
+relay_leg(struct play *p, enum leg_id from)
+{
+	struct row *arriving = &p->arriving[from];
+
+	if (p->n.units[from] == NULL) {
+		row_append(&p->unread[from], arriving->at, arriving->len);
+		row_empty(arriving);
+		relay_bytes(p, from, p->unread[from].len);
+		return false;
+	}
+	relay_units(p, from);
+	return p->state == PLAY_RELAYING && receive(p, from);
+}
+
+/* True: it was woken, and is to be asked again. */
+static bool
+relay_all(struct play *p)
+{
+	size_t i;
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (i = 0; i < LEG_COUNT && p->state == PLAY_RELAYING; i++)
+			more |= relay_leg(p, (enum leg_id)i);
+	}
+	return p->state == PLAY_NEGOTIATING;
 }
 
 static void
 pass_on(struct play *p, enum leg_id from)
 {
 	switch (p->state) {
-	case PLAY_RELAYING:
-		relay_row(p, from, &p->unread[from]);
-		relay_row(p, from, &p->arriving[from]);
-		return;
 	case PLAY_DELIVERING:
 	case PLAY_CLOSED:
 		row_empty(&p->unread[from]);
 		row_empty(&p->arriving[from]);
 		return;
+	case PLAY_RELAYING:
 	case PLAY_NEGOTIATING:
 	case PLAY_REFUSING:
 		break;
@@ -454,9 +574,13 @@ receive_all(struct play *p)
 			if (p->waiting & 1u << i)
 				advance(p);
 		}
+		if (p->state == PLAY_RELAYING && relay_all(p)) {
+			advance(p);
+			more = true;
+		}
 		pass_on(p, LEG_CLIENT);
 		pass_on(p, LEG_SERVER);
-	} while (more && is_listening(p));
+	} while (more && p->state != PLAY_CLOSED);
 }
 
 /* A window that is full, and it still waits for more. */
@@ -486,7 +610,10 @@ play_new(const struct play_setup *setup, FILE *log)
 	p->n.policy = &p->setup.policy;
 	if (setup->ops->options != NULL)
 		p->n.options = &p->setup.options;
+	p->n.services = setup->no_services ? NULL : &play_services;
 	p->n.state = must(calloc(1, setup->ops->state_size + 1));
+	p->n.leg[LEG_CLIENT].local = setup->local[LEG_CLIENT];
+	p->n.leg[LEG_SERVER].local = setup->local[LEG_SERVER];
 	for (i = 0; i < LEG_COUNT; i++) {
 		p->n.out[i].cap = NEG_OUT_CAP(setup->ops);
 		p->n.out[i].base = must(malloc(p->n.out[i].cap));
@@ -556,7 +683,9 @@ play_replay(struct play *p)
 	row_append(&message, p->n.route.cancel.at, p->n.route.cancel.left);
 	memset(p->n.state, 0, p->n.ops->state_size);
 	p->n.connected = false;
-	p->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	p->n.leg[LEG_SERVER] = (struct neg_facts){
+		.local = p->setup.local[LEG_SERVER],
+	};
 	p->n.route = (struct neg_route){ .cancel = { .left = 0 } };
 	p->asked = false;
 	p->state = PLAY_NEGOTIATING;

@@ -8,11 +8,14 @@
  *
  *	to client WORDS      what the client was sent since the last event
  *	to server WORDS
- *	connect              or: connect for WORDS, if it is for a cancel
+ *	connect              or: connect for WORDS, if it is for a cancel;
+ *	                     connect after 250, if the client is to stay first
  *	tls client postgresql if-offered
  *	records client 12    so many of the bytes played are left to TLS
  *	deliver
- *	relay                or: relay, key WORDS
+ *	relay                or: relay, key WORDS; relay, watching client
+ *	woken by client      by one of the units that were watched
+ *	broken by client     what cannot be a unit: the session would end
  *	end REASON client: TEXT; HINT
  *	reads client         what it waits for in the end; or server, or both
  *	closed               nothing is left to be said to the client
@@ -51,12 +54,25 @@ struct play_setup {
 	struct neg_policy policy;
 	union play_options options; /* as ops->options describes */
 
-	/* The certificate that TLS will show on each leg, named by a byte; 0:
-	 * none is known. */
-	uint8_t leaf[LEG_COUNT];
+	/* The certificate that TLS will show on each leg; all zero: none is
+	 * known. */
+	uint8_t leaf[LEG_COUNT][NEG_DIGEST_LEN];
+	bool local[LEG_COUNT]; /* a unix socket */
+	bool no_services;      /* none are lent, as where nobody logs in */
 	enum play_failure fails;
 	size_t slice; /* bytes that arrive at once; 0: all of them */
 };
+
+/*
+ * What a session lends, with the secrets of a child: what is sealed under a key
+ * that is called "theirs" is "<theirs>" and the message, which may be of
+ * PLAY_SEALED_MAX bytes; our own key is called "ours".  SHA-256 is what it is.
+ */
+#define PLAY_SEALED_MAX 64
+#define PLAY_KEY(name)                           \
+	"-----BEGIN PUBLIC KEY-----\n" name "\n" \
+	"-----END PUBLIC KEY-----\n"
+extern const struct neg_services play_services;
 
 struct play;
 

@@ -8,8 +8,12 @@
  *	engine postgres
  *	client off | allow | require
  *	server never | required | first
- *	option channel_binding strip
- *	leaf client 11              which certificate TLS shows on a leg
+ *	option channel_binding strip            a choice; or a number, true,
+ *	option server_public_key "PEM"          or what is in a file
+ *	leaf client 11              which certificate TLS shows on a leg: its
+ *	                            SHA-256, or a byte of which it consists
+ *	local client                it comes over a unix socket; or server
+ *	services none               nothing is lent
  *	fails connect | client tls | server tls
  *
  * and then what is said, each followed by all that must come of it, indented
@@ -145,41 +149,124 @@ choice(const char *const *words, const char *word)
 	return -1;
 }
 
-static bool
-set_option(struct play_setup *setup, const char *text)
+static void
+put_option(struct play_setup *setup, const struct neg_option *o,
+    const void *value, size_t size)
 {
-	const struct neg_option *o = setup->ops->options;
-	char name[32], value[32];
-	int i;
+	assert(o->offset + size <= sizeof(setup->options));
+	memcpy(setup->options.bytes + o->offset, value, size);
+}
 
-	if (sscanf(text, "%31s %31s", name, value) != 2)
+/* A file as it would have been loaded.  What has passed its check is needed
+ * for as long as this runs. */
+static bool
+set_file(struct play_setup *setup, const struct neg_option *o,
+    const struct notation *names, const char *words)
+{
+	struct neg_file file = { .path = must(strdup("a file")) };
+	struct wr w = { .cap = NOTATION_BYTES_MAX };
+	unsigned line;
+
+	w.base = file.bytes = must(malloc(w.cap));
+	if (!notation_read(names, words, &w))
 		return false;
-	for (; o != NULL && o->name != NULL; o++) {
-		if (strcmp(o->name, name) != 0)
-			continue;
-		assert(o->offset + sizeof(i) <= sizeof(setup->options));
+	file.len = w.len;
+	put_option(setup, o, &file, sizeof(file));
+	return o->check == NULL || o->check(wr_written(&w), &line) == NULL;
+}
+
+static bool
+set_value(struct play_setup *setup, const struct neg_option *o,
+    const struct notation *names, const char *value)
+{
+	int i;
+	unsigned count;
+	bool yes = strcmp(value, "true") == 0;
+
+	switch (o->kind) {
+	case NEG_OPTION_CHOICE:
 		i = choice(o->choices, value);
-		memcpy(setup->options.bytes + o->offset, &i, sizeof(i));
+		put_option(setup, o, &i, sizeof(i));
 		return i >= 0;
+	case NEG_OPTION_BOOL:
+		put_option(setup, o, &yes, sizeof(yes));
+		return yes;
+	case NEG_OPTION_COUNT:
+		count = (unsigned)strtoul(value, NULL, 10);
+		put_option(setup, o, &count, sizeof(count));
+		return count > 0 && count <= o->max;
+	case NEG_OPTION_SECRETS:
+	case NEG_OPTION_RSA_PUBLIC:
+		return set_file(setup, o, names, value);
+	case NEG_OPTION_RSA_PRIVATE:
+		break;
 	}
 	return false;
 }
 
 static bool
-set_leaf(struct play_setup *setup, const char *text)
+set_option(struct play_setup *setup, const struct notation *names,
+    const char *text)
 {
-	char leg[8];
-	unsigned leaf;
+	const struct neg_option *o = setup->ops->options;
+	size_t len = strcspn(text, " ");
 
-	if (sscanf(text, "%7s %2x", leg, &leaf) != 2)
-		return false;
-	setup->leaf[strcmp(leg, "client") == 0 ? LEG_CLIENT : LEG_SERVER] =
-	    (uint8_t)leaf;
-	return true;
+	for (; o != NULL && o->name != NULL; o++) {
+		if (strlen(o->name) == len &&
+		    strncmp(o->name, text, len) == 0 && text[len] != '\0')
+			return set_value(setup, o, names, text + len + 1);
+	}
+	return false;
+}
+
+static void
+free_options(struct play_setup *setup)
+{
+	const struct neg_option *o =
+	    setup->ops != NULL ? setup->ops->options : NULL;
+	struct neg_file file;
+
+	for (; o != NULL && o->name != NULL; o++) {
+		if (o->kind != NEG_OPTION_SECRETS &&
+		    o->kind != NEG_OPTION_RSA_PUBLIC)
+			continue;
+		memcpy(&file, setup->options.bytes + o->offset, sizeof(file));
+		free(file.path);
+		free(file.bytes);
+	}
 }
 
 static bool
-set(struct play_setup *setup, const char *line)
+set_local(struct play_setup *setup, const char *leg)
+{
+	static const char *const legs[] = { "client", "server", NULL };
+	int i = choice(legs, leg);
+
+	if (i >= 0)
+		setup->local[i] = true;
+	return i >= 0;
+}
+
+/* A byte over and over, or all of them. */
+static bool
+set_leaf(struct play_setup *setup, const struct notation *names,
+    const char *text)
+{
+	bool client = strncmp(text, "client ", 7) == 0;
+	uint8_t *leaf = setup->leaf[client ? LEG_CLIENT : LEG_SERVER];
+	struct wr w = { .base = leaf, .cap = NEG_DIGEST_LEN };
+
+	if (!client && strncmp(text, "server ", 7) != 0)
+		return false;
+	if (!notation_read(names, text + 7, &w))
+		return false;
+	if (w.len == 1)
+		memset(leaf, *leaf, NEG_DIGEST_LEN);
+	return w.len == 1 || w.len == NEG_DIGEST_LEN;
+}
+
+static bool
+set(struct play_setup *setup, const struct notation *names, const char *line)
 {
 	static const char *const client[] = { "off", "allow", "require", NULL };
 	static const char *const server[] = { "never", "required", "first",
@@ -200,9 +287,13 @@ set(struct play_setup *setup, const char *line)
 	else if ((value = after(line, "fails ")) != NULL)
 		setup->fails = (enum play_failure)(i = choice(fails, value));
 	else if ((value = after(line, "option ")) != NULL)
-		return setup->ops != NULL && set_option(setup, value);
+		return setup->ops != NULL && set_option(setup, names, value);
+	else if ((value = after(line, "local ")) != NULL)
+		return set_local(setup, value);
+	else if ((value = after(line, "services ")) != NULL)
+		setup->no_services = strcmp(value, "none") == 0;
 	else if ((value = after(line, "leaf ")) != NULL)
-		return set_leaf(setup, value);
+		return set_leaf(setup, names, value);
 	return value != NULL && i >= 0;
 }
 
@@ -214,7 +305,7 @@ read_settings(struct transcript *t)
 
 		if (strcmp(line, "start") == 0)
 			return t->setup.ops != NULL;
-		if (*line != '\0' && !set(&t->setup, line)) {
+		if (*line != '\0' && !set(&t->setup, t->names, line)) {
 			complain(t, t->first, "no such setting: %s", line);
 			return false;
 		}
@@ -406,6 +497,7 @@ run(const char *path, const struct notation *names, bool show)
 	for (i = 0; i < t.nlines; i++)
 		free(t.lines[i]);
 	free(t.lines);
+	free_options(&t.setup);
 	return !t.failed;
 }
 
