@@ -130,7 +130,8 @@ remedy_for_error(uint16_t number)
 		return "raise max_connections of the server, or come back "
 		       "later";
 	case ER_HOST_IS_BLOCKED:
-		return "run FLUSH HOSTS on the server, raise its "
+		return "unblock it there (FLUSH HOSTS, or TRUNCATE TABLE "
+		       "performance_schema.host_cache), raise "
 		       "max_connect_errors, and set probe for health checks";
 	case ER_HOST_NOT_ALLOWED:
 		return "grant access to the proxy's address on the server";
@@ -577,6 +578,7 @@ const struct neg_ops neg_mysql = {
 	.options_size = sizeof(struct mysql_options),
 	.server_start = NEG_START_ASKED,
 	.client_chooses = true,
+	.no_close_notify = true,
 	.hello = { .at = hello, .left = sizeof(hello) },
 	.step = mysql_step,
 	.refuse = mysql_refuse,
@@ -594,6 +596,7 @@ const struct neg_ops neg_mariadb = {
 	.options_group = "mysql",
 	.server_start = NEG_START_ASKED,
 	.client_chooses = true,
+	.no_close_notify = true,
 	.hello = { .at = hello, .left = sizeof(hello) },
 	.step = mysql_step,
 	.refuse = mysql_refuse,

@@ -664,6 +664,7 @@ const struct neg_ops neg_mysqlx = {
 	.server_start = NEG_START_ASKED,
 	.client_first = true,
 	.client_chooses = true,
+	.no_close_notify = true,
 	.hello = { .at = hello, .left = sizeof(hello) },
 	.step = mysqlx_step,
 	.refuse = mysqlx_refuse,

@@ -205,17 +205,6 @@ relay_send_failed(struct relay *r, struct leg *leg)
 	relay_leg_failed(r, leg);
 }
 
-/* A stream that stopped without close_notify: what came of it is passed on,
- * but it must not look complete.  FIN on a leg without TLS would say that it
- * was, so that leg is reset; one with TLS ends without close_notify. */
-static void
-relay_truncated(struct relay *r, struct relay_flow *f)
-{
-	relay_over(r,
-	    relay_is_client(r, f->from) ? REASON_CLIENT_TRUNCATED
-					: REASON_SERVER_TRUNCATED);
-}
-
 /* Both directions have ended, and nothing waits: the end.  True: it is over. */
 static bool
 relay_check_end(struct relay *r)
@@ -245,6 +234,21 @@ relay_end_flow(struct relay *r, struct relay_flow *f)
 	}
 	if (!relay_check_end(r))
 		r->events->half_ended(r, r->arg);
+}
+
+/* A stream that stopped without close_notify: what came of it is passed on,
+ * but it must not look complete.  FIN on a leg without TLS would say that it
+ * was, so that leg is reset; one with TLS ends without close_notify. */
+static void
+relay_truncated(struct relay *r, struct relay_flow *f)
+{
+	if (r->no_close_notify) {
+		relay_end_flow(r, f);
+		return;
+	}
+	relay_over(r,
+	    relay_is_client(r, f->from) ? REASON_CLIENT_TRUNCATED
+					: REASON_SERVER_TRUNCATED);
 }
 
 /* Its length is less than that of its head: nobody could tell where the next
@@ -528,6 +532,7 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 		.buffers = setup->buffers,
 		.events = setup->events,
 		.arg = setup->arg,
+		.no_close_notify = setup->no_close_notify,
 		.last_ms = relay_now_ms(),
 	};
 	/* Both directions before anything else: where one side takes no more

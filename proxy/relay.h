@@ -42,6 +42,7 @@ struct relay_events;
 struct relay_setup {
 	struct leg *leg[LEG_COUNT];               /* plain or secured */
 	const struct neg_units *units[LEG_COUNT]; /* NULL: not watched */
+	bool no_close_notify;                     /* see struct neg_ops */
 	struct relay_buffers *buffers;
 	const struct relay_events *events;
 	void *arg;
@@ -50,6 +51,7 @@ struct relay_setup {
 struct relay {
 	struct relay_flow flow[LEG_COUNT]; /* by the leg that it reads */
 	struct relay_buffers *buffers;
+	bool no_close_notify;      /* an end without one is in order */
 	bool running;              /* between relay_run() and relay_stop() */
 	struct leg *failed;        /* what relay_start() met, for relay_run() */
 	struct relay_flow *broken; /* ... by its units */

@@ -653,6 +653,7 @@ start_relay(struct session *s)
 	struct negotiation *neg = s->neg;
 	struct relay_setup setup = { .buffers = s->worker->buffers,
 		.events = &relay_events,
+		.no_close_notify = s->endpoint->ops->no_close_notify,
 		.arg = s };
 	struct rd unread[LEG_COUNT];
 	size_t i;
