@@ -4,7 +4,8 @@
  *
  * An input is a play (tests/negotiator/play.h):
  *
- *	protocol and failing verdict, rules, options and certificates, slice
+ *	protocol and failing verdict, rules and unix sockets, settings and
+ *	certificates, slice
  *
  * one byte each, and then what is said:
  *
@@ -47,6 +48,7 @@ choose_protocol(uint8_t choice)
 		&neg_direct,
 		&neg_mysql,
 		&neg_mariadb,
+		&neg_mysqlx,
 	};
 
 	return protocols[choice % (sizeof(protocols) / sizeof(protocols[0]))];
@@ -82,15 +84,76 @@ choose_policy(const struct neg_ops *ops, uint8_t choice)
 	return policy;
 }
 
+/* What the second and third byte say besides. */
+#define RULE_LOCAL_CLIENT 0x10u
+#define RULE_LOCAL_SERVER 0x20u
+#define RULE_PUBLIC_KEY   0x40u
+#define RULE_YES          0x80u
+#define REST_SECRETS      0x40u
+#define REST_NO_SERVICES  0x80u
+
+static char path[] = "a file";
+static uint8_t public_key[] = PLAY_KEY("pinned");
+static uint8_t hashes[] = "native *03B7CC47DB0A365DA4F7B304327152EAD6102FB4";
+
+static void
+choose_file(void *at, uint8_t *bytes, size_t len)
+{
+	const struct neg_file file = {
+		.path = path,
+		.bytes = bytes,
+		.len = len - 1,
+	};
+
+	memcpy(at, &file, sizeof(file));
+}
+
+static void
+choose_option(const struct neg_option *o, union play_options *options,
+    uint8_t rules, uint8_t rest)
+{
+	uint8_t *at = options->bytes + o->offset;
+	int choice = rest % 3;
+	bool yes = (rules & RULE_YES) != 0;
+	unsigned count = rest % 3;
+
+	switch (o->kind) {
+	case NEG_OPTION_CHOICE:
+		memcpy(at, &choice, sizeof(choice));
+		return;
+	case NEG_OPTION_BOOL:
+		memcpy(at, &yes, sizeof(yes));
+		return;
+	case NEG_OPTION_COUNT:
+		memcpy(at, &count, sizeof(count));
+		return;
+	case NEG_OPTION_SECRETS:
+		if (rest & REST_SECRETS)
+			choose_file(at, hashes, sizeof(hashes));
+		return;
+	case NEG_OPTION_RSA_PUBLIC:
+		if (rules & RULE_PUBLIC_KEY)
+			choose_file(at, public_key, sizeof(public_key));
+		return;
+	case NEG_OPTION_RSA_PRIVATE:
+		return;
+	}
+}
+
 static struct play_setup
 choose_setup(struct rd *r)
 {
 	uint8_t who = rd_u8(r), rules = rd_u8(r), rest = rd_u8(r);
 	struct play_setup setup = { .ops = choose_protocol(who & 0x3fu) };
+	const struct neg_option *o = setup.ops->options;
 
 	setup.fails = (enum play_failure)(who >> 6);
 	setup.policy = choose_policy(setup.ops, rules);
-	setup.options.bytes[0] = rest % 3;
+	for (; o != NULL && o->name != NULL; o++)
+		choose_option(o, &setup.options, rules, rest);
+	setup.local[LEG_CLIENT] = (rules & RULE_LOCAL_CLIENT) != 0;
+	setup.local[LEG_SERVER] = (rules & RULE_LOCAL_SERVER) != 0;
+	setup.no_services = (rest & REST_NO_SERVICES) != 0;
 	memset(setup.leaf[LEG_CLIENT], rest >> 2 & 3u, NEG_DIGEST_LEN);
 	memset(setup.leaf[LEG_SERVER], rest >> 4 & 3u, NEG_DIGEST_LEN);
 	setup.slice = 1u + rd_u8(r) % SLICE_MAX;
