@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <CUnit/Basic.h>
 
@@ -72,22 +71,6 @@ receive_all(struct actor *a)
 	return true;
 }
 
-/* Reads nothing until the other side cannot send any more: it has stopped for
- * a while, and not because it was done. */
-static bool
-wait_for_standstill(atomic_size_t *sent)
-{
-	struct timespec while_ = { 0, 150000000 };
-	size_t before, now = 0;
-
-	do {
-		before = now;
-		(void)nanosleep(&while_, NULL);
-		now = atomic_load(sent);
-	} while (now != before || now == 0);
-	return now < TOTAL;
-}
-
 struct meeting {
 	atomic_size_t *client_sent;
 	atomic_size_t *server_sent;
@@ -98,7 +81,8 @@ client_pauses(struct actor *a)
 {
 	struct meeting *m = a->arg;
 
-	return wait_for_standstill(m->server_sent);
+	/* ... and not because it was done. */
+	return wait_for_standstill(m->server_sent) < TOTAL;
 }
 
 static bool
@@ -106,7 +90,7 @@ server_pauses(struct actor *a)
 {
 	struct meeting *m = a->arg;
 
-	return wait_for_standstill(m->client_sent);
+	return wait_for_standstill(m->client_sent) < TOTAL;
 }
 
 /* The legs, and who sends. */

@@ -152,6 +152,8 @@ check_server(struct play *p)
 		expect(p, bytes_have(seen, s->sees, s->sees_len),
 		    "the server did not see what it should", NULL);
 	expect(p, f->ending != ENDING_HUNG, "the server hung", NULL);
+	if (s->nobody)
+		expect(p, f->begun == 0, "somebody came to the server", NULL);
 	if (s->server_ends != ENDING_NONE)
 		expect(p, f->ending == s->server_ends,
 		    "the server's connection ended otherwise",
@@ -183,6 +185,9 @@ check_log(struct play *p)
 	ends += world_count_logged(p->world, any);
 	expect(p, ends == (s->event != NULL),
 	    "not as many sessions ended as there were", NULL);
+	(void)snprintf(event, sizeof(event), "event=session.open ");
+	expect(p, world_count_logged(p->world, any) <= 1,
+	    "a session was opened more than once", NULL);
 }
 
 static bool
@@ -227,6 +232,7 @@ prepare(struct play *p, struct world *w, const struct scenario *s)
 	p->endpoint =
 	    world_add_server(w, s->engine != NULL ? s->engine : "postgres",
 		s->name, server, s->settings);
+	w->ops[p->endpoint] = s->ops;
 }
 
 void

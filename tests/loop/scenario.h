@@ -80,13 +80,15 @@ struct scenario {
 	const char *event; /* "session.refused", "session.close"; NULL: no line
 	                     * about an end */
 	const char *reason;
-	const char *detail;      /* is in that line */
-	int max_version;         /* of the server's TLS; 0: any */
-	const char *alpn;        /* that the client offers */
-	const char *client_cert; /* that it shows */
-	enum ending server_ends; /* of the server's connection; 0: any */
-	const char *engine;      /* NULL: postgres */
-	bool plain;              /* the mode is none: `sees` is in the clear */
+	const char *detail;        /* is in that line */
+	int max_version;           /* of the server's TLS; 0: any */
+	const char *alpn;          /* that the client offers */
+	const char *client_cert;   /* that it shows */
+	enum ending server_ends;   /* of the server's connection; 0: any */
+	const char *engine;        /* NULL: postgres */
+	const struct neg_ops *ops; /* instead of the engine's; NULL: those */
+	bool nobody;               /* no connection comes to the server */
+	bool plain; /* the mode is none: `sees` is in the clear */
 };
 #define GETS(s) .gets = (s), .gets_len = sizeof(s) - 1
 #define SEES(s) .sees = (s), .sees_len = sizeof(s) - 1

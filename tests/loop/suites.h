@@ -28,6 +28,19 @@ void connect_timeout_is_told(void);
 /* bulk.c */
 void bulk_outlasts_a_paused_reader(void);
 
+/* wakes.c */
+void units_wake_on_all_legs(void);
+void units_wake_however_they_come(void);
+void woken_sessions_end(void);
+void wake_waits_for_no_reader(void);
+void drain_of_the_woken(void);
+
+/* waits.c */
+void dial_waits_for_a_client_that_stays(void);
+void client_that_left_at_once_is_not_dialled_for(void);
+void client_that_spoke_at_once_is_refused_before_the_dial(void);
+void drain_does_not_wait_for_a_dial(void);
+
 /* drain.c */
 void drain_lets_relays_end(void);
 void drain_waits_for_no_reader(void);

@@ -14,10 +14,10 @@
 
 #include "proxy/log.h"
 
-#define LISTEN_PORT   5432
-#define POLL_NSEC     1000000
-#define ENDPOINTS_MAX 250
-#define WORDS_MAX     8
+#define LISTEN_PORT     5432
+#define POLL_NSEC       1000000
+#define STANDSTILL_NSEC 150000000
+#define WORDS_MAX       8
 
 /* Addresses that no other run of these tests has at the same time. */
 static unsigned
@@ -92,8 +92,25 @@ world_add(struct world *w, const char *name, const struct fake *fake,
 	return world_add_server(w, "postgres", name, server, settings);
 }
 
+static void
+fail_to_start(const struct err *err)
+{
+	fprintf(stderr, "%s\n", err->text);
+	exit(1);
+}
+
+static void
+use_other_protocols(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->nendpoints; i++)
+		if (w->ops[i] != NULL)
+			w->config->endpoints[i]->ops = w->ops[i];
+}
+
 void
-world_start(struct world *w)
+world_listen(struct world *w)
 {
 	struct problems problems = { .list = NULL };
 	struct err err;
@@ -106,13 +123,27 @@ world_start(struct world *w)
 		exit(1);
 	}
 	problems_fini(&problems);
+	use_other_protocols(w);
 	if (log_setup(w->config, &err) == -1 ||
-	    (w->proxy = proxy_new(w->config, &err)) == NULL ||
-	    proxy_start(w->proxy, &err) == -1) {
-		fprintf(stderr, "%s\n", err.text);
-		exit(1);
-	}
+	    (w->proxy = proxy_new(w->config, &err)) == NULL)
+		fail_to_start(&err);
 	w->descriptors = descriptors_now();
+}
+
+void
+world_accept(struct world *w)
+{
+	struct err err;
+
+	if (proxy_start(w->proxy, &err) == -1)
+		fail_to_start(&err);
+}
+
+void
+world_start(struct world *w)
+{
+	world_listen(w);
+	world_accept(w);
 }
 
 void
@@ -165,6 +196,20 @@ wait_until(bool (*is)(const void *), const void *arg)
 		(void)nanosleep(&poll, NULL);
 	}
 	return true;
+}
+
+size_t
+wait_for_standstill(atomic_size_t *sent)
+{
+	struct timespec while_ = { 0, STANDSTILL_NSEC };
+	size_t before, now = 0;
+
+	do {
+		before = now;
+		(void)nanosleep(&while_, NULL);
+		now = atomic_load(sent);
+	} while (now != before || now == 0);
+	return now;
 }
 
 /* Of those that are, or are not, pipes. */

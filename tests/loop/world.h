@@ -23,6 +23,8 @@
 #define SANITIZED 0
 #endif
 
+#define ENDPOINTS_MAX 250
+
 struct world {
 	char dir[64];
 	char log[96];
@@ -32,6 +34,8 @@ struct world {
 	struct proxy *proxy;
 	unsigned descriptors; /* once everything listens */
 	unsigned nendpoints;
+	/* Instead of its engine's own; NULL: those. */
+	const struct neg_ops *ops[ENDPOINTS_MAX];
 	int error_fd;
 };
 
@@ -45,6 +49,9 @@ unsigned world_add_server(struct world *w, const char *engine, const char *name,
     const char *servers, const char *settings);
 /* Prints what is wrong and exits if there is anything. */
 void world_start(struct world *w);
+/* The same in two: who connects in between is accepted afterwards. */
+void world_listen(struct world *w);
+void world_accept(struct world *w);
 void world_fini(struct world *w); /* stops everything */
 
 int world_connect(const struct world *w, unsigned endpoint);
@@ -59,6 +66,9 @@ void world_print_log(const struct world *w, const char *word);
 
 /* Polls until it is true; false after PATIENCE_SECONDS. */
 bool wait_until(bool (*is)(const void *), const void *arg);
+/* Until whoever counts there has sent something and then, for a while, could
+ * not send any more; how much it was. */
+size_t wait_for_standstill(atomic_size_t *sent);
 /* Without the ends of pipes: workers keep those, a few. */
 unsigned descriptors_now(void);
 unsigned pipes_now(void);

@@ -1,0 +1,43 @@
+/*
+ * toy.h - a protocol that wakes, as small as it can be
+ *
+ * A message is its length in two bytes, itself included, a byte that says what
+ * it is, and the rest.  The server speaks first:
+ *
+ *	server  HELLO
+ *	client  ASK_TLS, and TLS; or not
+ *	client  LOGIN, and from here on it is a relay
+ *	client  WAKE    comes to the server as WOKEN; the server's next Y, or N,
+ *	                is the answer: Y comes to the client as y, at N it is
+ *	                refused
+ *	client  NUDGE   comes to the server as NUDGED, and that was all
+ *
+ * A server's TLS comes before all that.
+ */
+#ifndef TESTS_LOOP_TOY_H
+#define TESTS_LOOP_TOY_H
+
+#include <stdatomic.h>
+
+#include "protocols/negotiator.h"
+
+#define TOY_HELLO   "\0\6Hhoy"
+#define TOY_ASK_TLS "\0\3T"
+#define TOY_LOGIN   "\0\11Lcanary"
+#define TOY_QUERY   "\0\5Qab"
+#define TOY_WAKE    "\0\6Wxyz"
+#define TOY_WOKEN   "\0\6wxyz"
+#define TOY_NUDGE   "\0\4N1"
+#define TOY_NUDGED  "\0\4n1"
+/* Before a message with the reason. */
+#define TOY_REFUSAL "E"
+
+extern const struct neg_ops toy;
+/* Dials once the client has stayed a while, or an hour. */
+extern const struct neg_ops toy_that_waits;
+extern const struct neg_ops toy_that_waits_long;
+#define TOY_WAITS_MS 50
+/* How often such a dial was asked for. */
+extern atomic_uint toy_dials;
+
+#endif /* TESTS_LOOP_TOY_H */
