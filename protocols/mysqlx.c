@@ -433,8 +433,11 @@ garbled(struct negotiator *n)
 	    "no frame");
 }
 
+/* What a server says when nothing was asked of it, a notice or that it gives
+ * up, waits for the next question: else it would depend on how much of either
+ * has come who is heard first. */
 static struct verdict
-client_turn(struct negotiator *n)
+step_client(struct negotiator *n)
 {
 	struct mysqlx_frame f;
 	const enum mysqlx_arrival arrival = mysqlx_look(n->in[LEG_CLIENT], &f);
@@ -455,39 +458,6 @@ client_turn(struct negotiator *n)
 		return neg_read(FROM_CLIENT);
 	return f.type == MYSQLX_CAPABILITIES_GET ? client_get(n, &f)
 						 : client_set(n, &f);
-}
-
-/* While nothing is asked of it a server may still have something to say. */
-static struct verdict
-server_aside(struct negotiator *n)
-{
-	struct mysqlx_frame f;
-
-	switch (mysqlx_look(n->in[LEG_SERVER], &f)) {
-	case MYSQLX_PART:
-	case MYSQLX_HEAD:
-		return neg_read(FROM_CLIENT | FROM_SERVER);
-	case MYSQLX_BAD:
-		return not_x(n);
-	case MYSQLX_WHOLE:
-		break;
-	}
-	if (f.type != MYSQLX_NOTICE && f.type != MYSQLX_ERROR)
-		return not_x(n);
-	neg_forward(n, LEG_SERVER, f.len);
-	return neg_next();
-}
-
-/* Were the server asked first, it would depend on how much of it has come what
- * becomes of the client's. */
-static struct verdict
-step_client(struct negotiator *n)
-{
-	struct verdict v = client_turn(n);
-
-	if (v.kind == V_READ && n->connected)
-		v = server_aside(n);
-	return v;
 }
 
 static struct verdict
