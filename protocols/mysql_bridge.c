@@ -156,6 +156,32 @@ answered(struct negotiator *n)
  * The client's leg is not secure: our key, and what was sealed under it.
  */
 
+/* The log-in that is held comes first, and is still unread. */
+struct rd
+mysql_after_held(const struct negotiator *n)
+{
+	const struct mysql *my = n->state;
+	struct rd r = n->in[LEG_CLIENT];
+	struct mysql_packet p;
+
+	if (my->held && mysql_packet_look(r, &p) == MYSQL_ARRIVAL_WHOLE)
+		rd_skip(&r, mysql_packet_len(&p));
+	return r;
+}
+
+static size_t
+held_len(const struct negotiator *n)
+{
+	return n->in[LEG_CLIENT].left - mysql_after_held(n).left;
+}
+
+/* What was sealed has to be seen together with it. */
+static bool
+has_room_after_held(const struct negotiator *n)
+{
+	return held_len(n) + MYSQL_HEAD_LEN + NEG_RSA_MAX <= n->ops->window;
+}
+
 static bool
 has_own_key(const struct negotiator *n)
 {
@@ -176,10 +202,7 @@ offer_key(struct negotiator *n, const struct mysql_packet *p)
 		    "connect with TLS");
 	if (is_tired(my))
 		return refuse_again(n);
-	/* Both that and what comes next must be seen at once. */
-	if (p == NULL &&
-	    n->in[LEG_CLIENT].left + MYSQL_HEAD_LEN + NEG_RSA_MAX >
-		n->ops->window)
+	if (!has_room_after_held(n))
 		return mysql_too_long(n, LEG_CLIENT);
 	if (p != NULL)
 		(void)take(n, p);
@@ -244,25 +267,17 @@ open_sealed(struct negotiator *n, struct rd sealed,
 	return v;
 }
 
-/* The log-in that is held comes first, and is still unread. */
-struct rd
-mysql_after_held(const struct negotiator *n)
-{
-	const struct mysql *my = n->state;
-	struct rd r = n->in[LEG_CLIENT];
-	struct mysql_packet p;
-
-	if (my->held && mysql_packet_look(r, &p) == MYSQL_ARRIVAL_WHOLE)
-		rd_skip(&r, mysql_packet_len(&p));
-	return r;
-}
-
 struct verdict
 mysql_bridge_sealed(struct negotiator *n)
 {
+	const struct rd r = mysql_after_held(n);
 	struct mysql_packet p;
+	struct rd head = r;
 
-	switch (mysql_packet_look(mysql_after_held(n), &p)) {
+	/* No key makes more: it is not waited for. */
+	if (rd_le24(&head) > NEG_RSA_MAX && head.left > 0)
+		return mysql_too_long(n, LEG_CLIENT);
+	switch (mysql_packet_look(r, &p)) {
 	case MYSQL_ARRIVAL_PART:
 		if (n->in[LEG_SERVER].left > 0)
 			return mysql_protocol_error(n, LEG_SERVER,

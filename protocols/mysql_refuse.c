@@ -91,13 +91,24 @@ tell(struct negotiator *n)
 	return refused();
 }
 
+/* Will all of the packet that `r` begins with be seen, with what is unread
+ * before it? */
+static bool
+fits(const struct negotiator *n, struct rd r)
+{
+	size_t before = n->in[LEG_CLIENT].left - r.left;
+
+	return before + MYSQL_HEAD_LEN + rd_le24(&r) <= n->ops->window;
+}
+
 /* When it is the client's turn to speak, it will not hear us before it has. */
 static struct verdict
 tell_after(struct negotiator *n, struct rd r)
 {
-	struct mysql_packet p;
+	struct mysql_packet p = { .id = 0 };
 
-	if (mysql_packet_look(r, &p) == MYSQL_ARRIVAL_PART) {
+	if (mysql_packet_look(r, &p) == MYSQL_ARRIVAL_PART &&
+	    (r.left < MYSQL_HEAD_LEN || fits(n, r))) {
 		if (n->error.reason == REASON_TIMEOUT)
 			return refused();
 		return neg_read(FROM_CLIENT);

@@ -34,6 +34,8 @@ struct play {
 	size_t records[LEG_COUNT];  /* the same, of what TLS was left */
 	char *text, *hint;          /* of play_refuse() */
 	bool asked;                 /* the server was sent a preamble */
+	bool spoken;                /* the client has said something */
+	bool dialling;              /* and it had not before */
 	uint64_t passing[LEG_COUNT]; /* of a unit that is watched */
 };
 
@@ -276,6 +278,7 @@ carry_out_connect(struct play *p)
 	else
 		fputs("connect\n", p->log);
 	promise(p, !p->n.connected, "connected twice");
+	p->dialling = p->setup.fails == PLAY_FAILS_CONNECT && !p->spoken;
 	p->n.connected = p->setup.fails != PLAY_FAILS_CONNECT;
 	return p->n.connected;
 }
@@ -550,6 +553,7 @@ receive(struct play *p, enum leg_id from)
 		return false;
 	row_append(&p->unread[from], arriving->at, n);
 	row_drop(arriving, n);
+	p->spoken |= from == LEG_CLIENT;
 	return true;
 }
 
@@ -557,6 +561,16 @@ static bool
 is_listening(const struct play *p)
 {
 	return p->state == PLAY_NEGOTIATING || p->state == PLAY_REFUSING;
+}
+
+/* Only its first bytes are news. */
+static bool
+spoke_while_dialling(struct play *p)
+{
+	bool news = p->dialling && p->spoken;
+
+	p->dialling = p->dialling && !news;
+	return news;
 }
 
 static void
@@ -571,7 +585,7 @@ receive_all(struct play *p)
 			if (!receive(p, (enum leg_id)i))
 				continue;
 			more = true;
-			if (p->waiting & 1u << i)
+			if (p->waiting & 1u << i || spoke_while_dialling(p))
 				advance(p);
 		}
 		if (p->state == PLAY_RELAYING && relay_all(p)) {
@@ -638,6 +652,13 @@ play_free(struct play *p)
 	free(p->hint);
 	free(p->n.state);
 	free(p);
+}
+
+void
+play_early(struct play *p, const void *bytes, size_t n)
+{
+	row_append(&p->unread[LEG_CLIENT], bytes, n);
+	p->spoken = true;
 }
 
 void

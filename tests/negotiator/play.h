@@ -21,7 +21,8 @@
  *	closed               nothing is left to be said to the client
  *
  * A verdict that is to fail is written down and then not carried out, until
- * play_refuse() says what came of it.
+ * play_refuse() says what came of it.  A client that speaks for the first time
+ * while a connect is on its way is heard, as a session does.
  *
  * Besides it keeps an eye on what no negotiator may do, by rules of its own
  * that share no code with neg_step(): an event that begins with BROKEN.
@@ -79,6 +80,9 @@ struct play;
 /* Events go to `log`.  NULL if memory is short. */
 struct play *play_new(const struct play_setup *setup, FILE *log);
 void play_free(struct play *p);
+
+/* What the client has said already when all begins. */
+void play_early(struct play *p, const void *bytes, size_t n);
 
 void play_start(struct play *p); /* before anything else */
 void play_bytes(struct play *p, enum leg_id from, const void *bytes, size_t n);

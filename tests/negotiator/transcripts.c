@@ -15,6 +15,7 @@
  *	local client                it comes over a unix socket; or server
  *	services none               nothing is lent
  *	fails connect | client tls | server tls
+ *	early "GET"                 what the client has said before the start
  *
  * and then what is said, each followed by all that must come of it, indented
  * (twice: the line before goes on), in the words of play.h and notation.h:
@@ -52,7 +53,8 @@ struct transcript {
 	const char *path;
 	const struct notation *names;
 	struct play_setup setup;
-	char **lines; /* continued ones joined, comments empty */
+	const char *early; /* the words of that setting; NULL: none */
+	char **lines;      /* continued ones joined, comments empty */
 	size_t nlines;
 	size_t first; /* line that is no setting */
 	bool failed;
@@ -301,10 +303,14 @@ static bool
 read_settings(struct transcript *t)
 {
 	for (t->first = 0; t->first < t->nlines; t->first++) {
-		const char *line = t->lines[t->first];
+		const char *line = t->lines[t->first], *value;
 
 		if (strcmp(line, "start") == 0)
 			return t->setup.ops != NULL;
+		if ((value = after(line, "early ")) != NULL) {
+			t->early = value;
+			continue;
+		}
 		if (*line != '\0' && !set(&t->setup, t->names, line)) {
 			complain(t, t->first, "no such setting: %s", line);
 			return false;
@@ -359,6 +365,10 @@ act(struct transcript *t, struct play *p, const char *line, struct wr *w)
 	const char *text;
 
 	if (strcmp(line, "start") == 0) {
+		if (t->early != NULL && !read_bytes(t, t->early, w))
+			return false;
+		if (t->early != NULL)
+			play_early(p, w->base, w->len);
 		play_start(p);
 		return true;
 	}
