@@ -112,8 +112,8 @@ my_accounts() { # SERVER
 		echo "CREATE USER '$user' IDENTIFIED BY '${password//\'/\'\'}';"
 		echo "GRANT ALL ON app.* TO '$user';"
 	done
-	echo "ALTER USER ssl REQUIRE SSL;"
-	echo "ALTER USER x509 REQUIRE X509;"
+	echo "ALTER USER 'ssl' REQUIRE SSL;"
+	echo "ALTER USER 'x509' REQUIRE X509;"
 	echo "GRANT REPLICATION SLAVE ON *.* TO repl;"
 	case $1 in
 	mysql97) echo "GRANT REPLICATION CLIENT ON *.* TO repl;" ;;
@@ -151,7 +151,7 @@ my_common() { # SERVER FOLDER
 
 my_initialize() { # SERVER FOLDER
 	local common
-	mapfile -t common < <(my_common "$1" "$2" | grep -v log-bin)
+	mapfile -t common < <(my_common "$1" "$2" && echo --skip-log-bin)
 	case $1 in
 	mysql97) (my_server_exec "$1" "${common[@]}" --initialize-insecure) ;;
 	*) my_bootstrap_sql "$1" | (my_server_exec "$1" "${common[@]}" \
@@ -177,12 +177,13 @@ my_bootstrap_sql() { # SERVER
 # A server that nobody can reach makes the accounts and is stopped.
 my_accounts_make() { # SERVER FOLDER
 	local common made
-	mapfile -t common < <(my_common "$1" "$2" | grep -v log-bin)
+	mapfile -t common < <(my_common "$1" "$2" && echo --skip-log-bin)
 	my_accounts "$1" >"$2/accounts.sql"
 	start template my_server_exec "$1" "${common[@]}" \
 		--skip-networking --init-file="$2/accounts.sql"
 	await 60 my_answers "$1" "$2/socket" 'SELECT 1' &&
-		my_answers "$1" "$2/socket" "SHOW GRANTS FOR repl"
+		my_answers "$1" "$2/socket" "SHOW GRANTS FOR repl" |
+		grep -q 'REPLICATION SLAVE'
 	made=$?
 	stop template
 	return $made

@@ -108,6 +108,7 @@ public class MysqlQuery {
 		byte[] hash = MessageDigest.getInstance("MD5").digest(
 			text.getBytes(StandardCharsets.UTF_8));
 		return text.length() + "|" +
-			String.format("%032x", new BigInteger(1, hash));
+			String.format("%032x", new BigInteger(1, hash)) + "|" +
+			row(statement, "SHOW STATUS LIKE 'Compression'", 2);
 	}
 }

@@ -5,7 +5,8 @@
 // tls=yes without one, or tls=no; compress=yes; and
 //	do=ask		who am I, the word, and the server leg's cipher
 //	do=change	the same as user2, password2, by COM_CHANGE_USER
-//	do=large	nine megabytes: how many came, and their hash
+//	do=large	nine megabytes: how many came, their hash, and
+//			whether they were compressed
 const crypto = require('crypto');
 const fs = require('fs');
 const readline = require('readline');
@@ -65,8 +66,10 @@ async function large(connection) {
 	const rows = await connection.query(
 		"SELECT REPEAT('0123456789abcde\n', 589824)");
 	const text = rows[0][0];
-	return `${text.length}|` +
-		crypto.createHash('md5').update(text).digest('hex');
+	const compressed = await connection.query(
+		"SHOW STATUS LIKE 'Compression'");
+	return `${text.length}|` + crypto.createHash('md5').update(text)
+		.digest('hex') + `|${compressed[0][1]}`;
 }
 
 async function answer(request) {

@@ -27,6 +27,7 @@ def connect(request):
     else:
         options['ssl_disabled'] = True
     options['max_allowed_packet'] = 2 * BLOB
+    options['password'] = request['password'].encode()  # it takes Latin-1
     return pymysql.connect(**options)
 
 
@@ -40,7 +41,9 @@ def ask(cursor, word):
 def large(cursor):
     cursor.execute("SELECT REPEAT('0123456789abcde\n', 589824)")
     text = cursor.fetchone()[0]
-    return f'{len(text)}|{hashlib.md5(text.encode()).hexdigest()}'
+    cursor.execute("SHOW STATUS LIKE 'Compression'")
+    return (f'{len(text)}|{hashlib.md5(text.encode()).hexdigest()}|'
+            f'{cursor.fetchone()[1]}')
 
 
 def blob(cursor):
