@@ -19,7 +19,7 @@
 
 #define CHUNK    (192 * 1024)
 #define BULK     (96u * 1024 * 1024)
-#define PATIENT  20 /* seconds; nothing here takes one */
+#define PATIENT  60 /* seconds; nothing here takes one */
 #define REST_MAX (64 * 1024)
 
 struct world {
