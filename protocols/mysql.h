@@ -11,11 +11,14 @@
  *	                    <- OK or ERR <-
  *	                    relay
  *
- *	mysql.c         up to the log-in, and the ops
+ *	mysql_open.c    connecting, and the server's greeting
+ *	mysql.c         the client's log-in, and the ops
  *	mysql_auth.c    authentication, in turns
  *	mysql_bridge.c  a password between legs of which one is secure
+ *	mysql_end.c     the OK or the error that ends it
  *	mysql_change.c  COM_CHANGE_USER, within the relay
  *	mysql_refuse.c  how a client is told
+ *	mysql_send.c    what goes from one leg to the other
  *
  * Nobody else includes this.
  */
@@ -95,6 +98,12 @@ struct mysql_options {
 	struct neg_file certificate_proof;
 };
 
+/* mysql_open.c */
+
+struct verdict mysql_step_opening(struct negotiator *n);
+struct verdict mysql_step_connecting(struct negotiator *n);
+struct verdict mysql_step_greeting(struct negotiator *n);
+
 /* mysql.c */
 
 extern const struct mysql_options mysql_no_options;
@@ -122,6 +131,8 @@ bool mysql_leg_secure(const struct negotiator *n, enum leg_id leg,
 /* Does it matter by which leg something comes? */
 bool mysql_legs_differ(const struct negotiator *n);
 
+/* mysql_send.c */
+
 /*
  * Ids are kept for each leg, and never a difference between the two, which the
  * bridge would change.  A peer that counts wrong is passed on as wrong: so the
@@ -137,6 +148,11 @@ void mysql_forward(struct negotiator *n, enum leg_id from,
 bool mysql_login_held(const struct negotiator *n, struct mysql_packet *p,
     struct mysql_login *l);
 struct verdict mysql_login_send(struct negotiator *n, const struct rd *answer);
+
+/* mysql_end.c */
+
+void mysql_forward_ok(struct negotiator *n, const struct mysql_packet *p);
+void mysql_forward_error(struct negotiator *n, const struct mysql_packet *p);
 
 /* mysql_bridge.c */
 

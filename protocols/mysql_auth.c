@@ -13,133 +13,11 @@
 
 #include <string.h>
 
-#include "protocols/mysql_proof.h"
-
 /* caching_sha2_password's AuthMoreData. */
 #define FAST_AUTH_SUCCESS 0x03u
 #define FULL_AUTH         0x04u
 
-#define ER_ACCESS_DENIED 1045u
-#define SQLSTATE_LEN     5u
-
 #define NATIVE_PLUGIN "mysql_native_password"
-
-/* What the OK of a log-in says where MariaDB proves its certificate. */
-#define PROOF_MARK 0x01u
-#define PROOF_LEN  (1u + MYSQL_PROOF_DIGITS)
-
-_Static_assert(MYSQL_PROOF_SCRAMBLE_LEN == MYSQL_NONCE_LEN, "it is the nonce");
-
-/*
- * Ids, and packets under way.
- */
-
-uint8_t
-mysql_id_heard(struct mysql *my, enum leg_id leg, uint8_t id)
-{
-	uint8_t shift = (uint8_t)(id - my->last[leg]);
-
-	my->last[leg] = id;
-	return shift;
-}
-
-uint8_t
-mysql_id_next(struct mysql *my, enum leg_id leg, uint8_t shift)
-{
-	my->last[leg] = (uint8_t)(my->last[leg] + shift);
-	return my->last[leg];
-}
-
-void
-mysql_forward(struct negotiator *n, enum leg_id from,
-    const struct mysql_packet *p)
-{
-	struct mysql *my = n->state;
-	enum leg_id to = leg_other(from);
-	uint8_t shift = mysql_id_heard(my, from, p->id);
-
-	mysql_write_head(&n->out[to], p->payload.left,
-	    mysql_id_next(my, to, shift));
-	rd_skip(&n->in[from], MYSQL_HEAD_LEN);
-	neg_forward(n, from, p->payload.left);
-}
-
-/*
- * The log-in.
- */
-
-bool
-mysql_login_held(const struct negotiator *n, struct mysql_packet *p,
-    struct mysql_login *l)
-{
-	const struct mysql *my = n->state;
-
-	if (!my->held ||
-	    mysql_packet_look(n->in[LEG_CLIENT], p) != MYSQL_ARRIVAL_WHOLE)
-		return false;
-	return my->changing ? mysql_change_user_read(p->payload, my->caps, l)
-			    : mysql_login_read(p->payload, my->caps, l);
-}
-
-static void
-replace_le32(struct negotiator *n, uint32_t v)
-{
-	wr_le32(&n->out[LEG_SERVER], v);
-	rd_skip(&n->in[LEG_CLIENT], sizeof(v));
-}
-
-/* Its head belongs to the leg: whether TLS was used there, and what the client
- * said to us when it asked for it. */
-static void
-send_head(struct negotiator *n)
-{
-	const struct mysql *my = n->state;
-	uint32_t caps = my->caps | MYSQL_SSL;
-
-	if (!n->leg[LEG_SERVER].tls_up)
-		caps = my->caps & ~(uint32_t)(MYSQL_SSL | MYSQL_SSL_VERIFY);
-	replace_le32(n, caps);
-	neg_forward(n, LEG_CLIENT,
-	    MYSQL_LOGIN_HEAD_LEN - sizeof(my->caps) - sizeof(my->more));
-	replace_le32(n, my->more);
-}
-
-struct verdict
-mysql_login_send(struct negotiator *n, const struct rd *answer)
-{
-	struct mysql *my = n->state;
-	struct rd *in = &n->in[LEG_CLIENT];
-	struct wr *out = &n->out[LEG_SERVER];
-	struct mysql_packet p;
-	struct mysql_login l;
-	size_t len, old, head;
-
-	if (!mysql_login_held(n, &p, &l))
-		return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-		    "internal fault: no log-in is held", NULL);
-	old = l.rest_at - l.answer_at;
-	len = answer != NULL ? mysql_answer_len(&l, *answer) : old;
-	if (len == 0)
-		return mysql_protocol_error(n, LEG_CLIENT,
-		    "client's password does not fit into its log-in");
-	head = l.change_user ? 0 : MYSQL_LOGIN_HEAD_LEN;
-	mysql_write_head(out, p.payload.left - old + len,
-	    mysql_id_next(my, LEG_SERVER, my->held_shift));
-	rd_skip(in, MYSQL_HEAD_LEN);
-	if (!l.change_user)
-		send_head(n);
-	neg_forward(n, LEG_CLIENT, l.answer_at - head);
-	if (answer != NULL) {
-		mysql_answer_write(out, &l, *answer);
-		rd_skip(in, old);
-	} else {
-		neg_forward(n, LEG_CLIENT, old);
-	}
-	neg_forward(n, LEG_CLIENT, p.payload.left - l.rest_at);
-	my->held = false;
-	my->at = my->changing ? MYSQL_AT_CHANGED : MYSQL_AT_AUTH;
-	return neg_next();
-}
 
 /*
  * Plugins.
@@ -399,120 +277,6 @@ plugin_data(struct negotiator *n, const struct mysql_packet *p, struct rd data)
 	return ask_client(n, p);
 }
 
-/* The account may demand TLS, of which the client knows nothing. */
-static const char access_hint[] =
-    " (dbtls: towards the server no TLS is used, because ssl_mode is none; the "
-    "account may demand it)";
-#define ACCESS_HINT_LEN (sizeof(access_hint) - 1)
-
-static bool
-deserves_hint(const struct negotiator *n, struct rd error)
-{
-	const struct mysql *my = n->state;
-	const struct neg_facts *server = &n->leg[LEG_SERVER];
-
-	if (server->tls_up || server->local ||
-	    (my->server_caps & MYSQL_SSL) == 0)
-		return false;
-	rd_skip(&error, 1);
-	if (rd_le16(&error) != ER_ACCESS_DENIED)
-		return false;
-	rd_skip(&error, 1 + SQLSTATE_LEN);
-	return !error.cut &&
-	    error.left + ACCESS_HINT_LEN <= MYSQL_ERROR_TEXT_MAX;
-}
-
-static void
-forward_error(struct negotiator *n, const struct mysql_packet *p)
-{
-	struct mysql *my = n->state;
-	struct wr *out = &n->out[LEG_CLIENT];
-
-	if (!deserves_hint(n, p->payload)) {
-		mysql_forward(n, LEG_SERVER, p);
-		return;
-	}
-	mysql_write_head(out, p->payload.left + ACCESS_HINT_LEN,
-	    mysql_id_next(my, LEG_CLIENT,
-		mysql_id_heard(my, LEG_SERVER, p->id)));
-	rd_skip(&n->in[LEG_SERVER], MYSQL_HEAD_LEN);
-	neg_forward(n, LEG_SERVER, p->payload.left);
-	wr_string(out, access_hint);
-}
-
-/* Where an OK has MariaDB's proof, if it has one. */
-static bool
-find_proof(struct rd ok, size_t *at)
-{
-	const uint8_t *start = ok.at;
-	struct rd info;
-
-	rd_skip(&ok, 1);
-	(void)mysql_read_lenenc(&ok); /* rows affected */
-	(void)mysql_read_lenenc(&ok); /* the last id inserted */
-	(void)rd_le16(&ok);           /* status */
-	(void)rd_le16(&ok);           /* warnings */
-	info = mysql_read_counted(&ok);
-	if (ok.cut || info.left != PROOF_LEN || rd_u8(&info) != PROOF_MARK)
-		return false;
-	*at = (size_t)(info.at - start);
-	return true;
-}
-
-static bool
-make_proof(const struct negotiator *n, uint8_t digits[MYSQL_PROOF_DIGITS])
-{
-	const struct mysql *my = n->state;
-	const struct neg_file *file = &mysql_options_of(n)->certificate_proof;
-	const struct neg_facts *client = &n->leg[LEG_CLIENT];
-	const struct neg_facts *server = &n->leg[LEG_SERVER];
-	const char *user = n->names.user;
-	struct mysql_proof_of of = {
-		.file = { .at = file->bytes, .left = file->len },
-		.user = { (const uint8_t *)user, strlen(user), false },
-		.plugin = { (const uint8_t *)my->plugin_name,
-		    strlen(my->plugin_name), false },
-		.scramble = my->proof_nonce,
-		.server_leaf = server->tls_up ? server->leaf : NULL,
-		.our_leaf = client->leaf,
-	};
-
-	/* A name of this length may have been cut. */
-	if (file->len == 0 || n->services == NULL ||
-	    of.user.left == NEG_NAME_MAX)
-		return false;
-	if (!client->tls_up || !client->leaf_known ||
-	    (server->tls_up && !server->leaf_known))
-		return false;
-	return mysql_proof_rewrite(n->services, &of, digits);
-}
-
-/* Once, and not when the user is changed: a server proves itself only then. */
-static void
-forward_ok(struct negotiator *n, const struct mysql_packet *p)
-{
-	struct mysql *my = n->state;
-	uint8_t digits[MYSQL_PROOF_DIGITS];
-	size_t at;
-
-	if (!my->changing && find_proof(p->payload, &at)) {
-		memcpy(digits, p->payload.at + at, sizeof(digits));
-		if (make_proof(n, digits)) {
-			mysql_write_head(&n->out[LEG_CLIENT], p->payload.left,
-			    mysql_id_next(my, LEG_CLIENT,
-				mysql_id_heard(my, LEG_SERVER, p->id)));
-			rd_skip(&n->in[LEG_SERVER], MYSQL_HEAD_LEN);
-			neg_forward(n, LEG_SERVER, at);
-			wr_bytes(&n->out[LEG_CLIENT], digits, sizeof(digits));
-			rd_skip(&n->in[LEG_SERVER], sizeof(digits));
-			neg_forward(n, LEG_SERVER,
-			    p->payload.left - at - sizeof(digits));
-			return;
-		}
-	}
-	mysql_forward(n, LEG_SERVER, p);
-}
-
 /* An answer that is still owed to a plugin of which we know that it may be a
  * password must not come upon an open relay. */
 static struct verdict
@@ -524,9 +288,9 @@ log_in_ends(struct negotiator *n, const struct mysql_packet *p, bool ok)
 		return out_of_turn(n);
 	my->owed = 0;
 	if (ok)
-		forward_ok(n, p);
+		mysql_forward_ok(n, p);
 	else
-		forward_error(n, p);
+		mysql_forward_error(n, p);
 	if (ok || my->changing)
 		return mysql_relay(n);
 	my->at = MYSQL_AT_RELAYED;
