@@ -68,8 +68,9 @@ replica_options() { # FAMILY LEG
 change_source() { # FAMILY LEG, in the words of MySQL
 	cat <<-SQL
 		CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1',
-		SOURCE_PORT = ${port[$1-$2]}, SOURCE_USER = 'repl',
-		SOURCE_PASSWORD = 'repl-$CANARY', SOURCE_CONNECT_RETRY = 1,
+		SOURCE_PORT = ${port[$1-$2]}, SOURCE_USER = 'repl_$2',
+		SOURCE_PASSWORD = '$(my_password "repl_$2")',
+		SOURCE_CONNECT_RETRY = 1,
 		SOURCE_HEARTBEAT_PERIOD = 0.5, SOURCE_SSL_CA = '$WORK/ca.crt',
 	SQL
 	case $2 in
@@ -135,13 +136,20 @@ source_make() { # FAMILY
 	port[$name]=$p
 	my_data "$name" "$server" && my_certificate "$name" good || return 1
 	source_start "$family" || return 1
-	my_admin "$name" "SET sql_log_bin = 0" "ALTER USER repl REQUIRE SSL" \
-		"SET sql_log_bin = 1" "USE app" \
+	my_admin "$name" "USE app" \
 		"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))" \
 		"CREATE TABLE b (id INT PRIMARY KEY, v LONGBLOB)"
 	for leg in $legs; do
+		account_make "$name" "repl_$leg"
 		leg_make "$family" "$leg"
 	done
+}
+
+# One for each leg: a login by the one would warm those by the other.
+account_make() { # NAME USER
+	my_admin "$1" "SET sql_log_bin = 0" "CREATE USER $2
+		IDENTIFIED BY '$(my_password "$2")' REQUIRE SSL" \
+		"GRANT REPLICATION SLAVE ON *.* TO $2"
 }
 source_start() { # FAMILY
 	local name options
