@@ -226,7 +226,7 @@ load_private(const struct loading *l)
 	struct err err;
 
 	key = material_rsakey(l->b->material, l->path, &err);
-	memcpy(l->at, &key, sizeof(key));
+	memcpy(l->at, &key, sizeof(struct rsakey *));
 	if (key == NULL)
 		refuse(l, &err);
 }
@@ -286,7 +286,8 @@ options_check_keys(struct builder *b, const struct draft *d,
 		o = &d->ops->options[i];
 		if (o->kind != NEG_OPTION_RSA_PRIVATE)
 			continue;
-		memcpy(&key, (const char *)e->options + o->offset, sizeof(key));
+		memcpy(&key, (const char *)e->options + o->offset,
+		    sizeof(struct rsakey *));
 		if (key != NULL && material_certified(b->material, key))
 			option_problem(d, o->name, false, b->problems,
 			    "%s: is the key of a certificate too, and what "
@@ -319,7 +320,7 @@ option_free(const struct neg_option *o, const char *at)
 		file_fini(at);
 		return;
 	case NEG_OPTION_RSA_PRIVATE:
-		memcpy(&key, at, sizeof(key));
+		memcpy(&key, at, sizeof(struct rsakey *));
 		rsakey_release(key);
 		return;
 	case NEG_OPTION_CHOICE:

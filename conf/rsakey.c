@@ -280,6 +280,15 @@ opens_what_it_seals(const struct rsakey *k)
 	    rd_equals(wr_written(&back), probe, sizeof(probe));
 }
 
+static void
+destroy(struct rsakey *k)
+{
+	EVP_PKEY_free(k->key);
+	free(k->path);
+	free(k->pem);
+	free(k);
+}
+
 /* Takes the key over; NULL if memory is short. */
 static struct rsakey *
 wrap(EVP_PKEY *key, const char *path)
@@ -295,7 +304,7 @@ wrap(EVP_PKEY *key, const char *path)
 	if ((path != NULL && (k->path = strdup(path)) == NULL) ||
 	    (k->pem = write_public(key, &k->pem_len)) == NULL ||
 	    !digest_public(key, k->sha256)) {
-		rsakey_release(k);
+		destroy(k);
 		return NULL;
 	}
 	return k;
@@ -357,12 +366,8 @@ rsakey_retain(struct rsakey *k)
 void
 rsakey_release(struct rsakey *k)
 {
-	if (k == NULL || --k->references > 0)
-		return;
-	EVP_PKEY_free(k->key);
-	free(k->path);
-	free(k->pem);
-	free(k);
+	if (k != NULL && --k->references == 0)
+		destroy(k);
 }
 
 const char *

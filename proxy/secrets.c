@@ -64,7 +64,8 @@ uses_key(const struct endpoint *e, struct rsakey **key)
 	for (; o != NULL && o->name != NULL; o++) {
 		if (o->kind != NEG_OPTION_RSA_PRIVATE)
 			continue;
-		memcpy(key, (const char *)e->options + o->offset, sizeof(*key));
+		memcpy(key, (const char *)e->options + o->offset,
+		    sizeof(struct rsakey *));
 		return true;
 	}
 	return false;

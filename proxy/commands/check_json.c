@@ -209,7 +209,7 @@ json_option_key(struct json *j, const struct neg_option *o, const char *at)
 {
 	struct rsakey *key;
 
-	memcpy(&key, at, sizeof(key));
+	memcpy(&key, at, sizeof(struct rsakey *));
 	if (key == NULL)
 		json_null(j, o->name); /* one is made at start */
 	else

@@ -340,7 +340,7 @@ print_option_key(FILE *to, const char *label, const struct neg_option *o,
 {
 	struct rsakey *key;
 
-	memcpy(&key, at, sizeof(key));
+	memcpy(&key, at, sizeof(struct rsakey *));
 	if (key == NULL) {
 		row(to, label,
 		    "%s: none, one is made at start; the log says which",

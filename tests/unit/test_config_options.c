@@ -232,11 +232,16 @@ expect_bad(const char *engine, const char *group, const char *path,
 static void
 what_is_not_written_is_zero(void)
 {
-	static const struct demo zero;
 	struct config *c = load_good("demo", "");
 	const struct demo *o = options_of(c);
 
-	CU_ASSERT_EQUAL(memcmp(o, &zero, sizeof(zero)), 0);
+	CU_ASSERT_EQUAL(o->word, 0);
+	CU_ASSERT_FALSE(o->flag);
+	CU_ASSERT_EQUAL(o->count, 0);
+	CU_ASSERT_PTR_NULL(o->secrets.path);
+	CU_ASSERT_PTR_NULL(o->secrets.bytes);
+	CU_ASSERT_PTR_NULL(o->public.path);
+	CU_ASSERT_PTR_NULL(o->key);
 	config_release(c);
 	c = load_good("bare", "");
 	CU_ASSERT_PTR_NULL(options_of(c));
