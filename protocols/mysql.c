@@ -14,12 +14,12 @@
 
 static const struct neg_tls mysql_tls = { NULL, NEG_ALPN_NONE };
 
-const struct mysql_options mysql_no_options = { .probe = 0 };
-
 const struct mysql_options *
 mysql_options_of(const struct negotiator *n)
 {
-	return n->options != NULL ? n->options : &mysql_no_options;
+	static const struct mysql_options none;
+
+	return n->options != NULL ? n->options : &none;
 }
 
 struct verdict

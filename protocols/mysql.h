@@ -106,7 +106,7 @@ struct verdict mysql_step_greeting(struct negotiator *n);
 
 /* mysql.c */
 
-extern const struct mysql_options mysql_no_options;
+/* All that is not set is zero. */
 const struct mysql_options *mysql_options_of(const struct negotiator *n);
 
 struct verdict mysql_protocol_error(struct negotiator *n, enum leg_id leg,
