@@ -54,6 +54,14 @@
 static const uint8_t hello[] = { 0x01, 0x00, 0x00, 0x00,
 	MYSQLX_CAPABILITIES_GET };
 
+/* One step may answer all that has come, and pass it on, so there has to be an
+ * end to what either says before the relay; what fits the window then fits what
+ * is made of it. */
+#define QUESTIONS_MAX 64
+#define SAID_MAX      32768u /* bytes, by each */
+#define ANSWER_MAX    192u   /* the longest of our own */
+#define WINDOW        (SAID_MAX + MYSQLX_FRAME_MAX + QUESTIONS_MAX * ANSWER_MAX)
+
 static const struct neg_tls tls_asked = { NULL, NEG_ALPN_NONE };
 
 enum at {
@@ -69,10 +77,13 @@ enum at {
 	AT_TOLD,    /* the client has been told why not */
 };
 
-/* Frames that set capabilities, for the server to see when TLS is up. */
 struct mysqlx {
 	enum at at;
-	unsigned held; /* so many, which it has not answered */
+	unsigned questions; /* of the client's */
+	size_t said[LEG_COUNT];
+	/* Frames that set capabilities, for the server to see when TLS is up,
+	 * so many of which it has not answered. */
+	unsigned held;
 	size_t held_len;
 	uint8_t held_bytes[MYSQLX_FRAME_MAX];
 };
@@ -98,6 +109,40 @@ offers_tls(const struct negotiator *n)
 	return n->policy->client != CLIENT_TLS_OFF;
 }
 
+/* Of whatever is dealt with, and so may have been answered or passed on. */
+static void
+count(struct negotiator *n, enum leg_id leg, const struct mysqlx_frame *f)
+{
+	struct mysqlx *x = n->state;
+
+	x->said[leg] += f->len;
+	if (leg == LEG_CLIENT)
+		x->questions++;
+}
+
+static void
+skip(struct negotiator *n, enum leg_id leg, const struct mysqlx_frame *f)
+{
+	count(n, leg, f);
+	rd_skip(&n->in[leg], f->len);
+}
+
+static void
+pass(struct negotiator *n, enum leg_id leg, const struct mysqlx_frame *f)
+{
+	count(n, leg, f);
+	neg_forward(n, leg, f->len);
+}
+
+static bool
+has_said_enough(const struct negotiator *n, enum leg_id leg)
+{
+	const struct mysqlx *x = n->state;
+
+	return x->said[leg] > SAID_MAX ||
+	    (leg == LEG_CLIENT && x->questions == QUESTIONS_MAX);
+}
+
 /*
  * The server's leg.
  */
@@ -110,6 +155,13 @@ not_x(struct negotiator *n)
 	    "answer to what it was asked",
 	    "the X protocol has a port of its own, 33060 if not configured "
 	    "otherwise; what listens on 3306 is for engine mysql");
+}
+
+static struct verdict
+server_goes_on(struct negotiator *n)
+{
+	return protocol_error(n, LEG_SERVER,
+	    "server says more before log-in than there is to say");
 }
 
 static struct verdict
@@ -144,10 +196,13 @@ step_connecting(struct negotiator *n)
 static struct verdict
 asked_notice(struct negotiator *n, const struct mysqlx_frame *f)
 {
-	struct rd notice = rd_take(&n->in[LEG_SERVER], f->len);
+	const struct rd greeting = mysqlx_server_hello;
+	struct rd r = n->in[LEG_SERVER];
 
-	if (rd_equals(notice, mysqlx_server_hello.at, mysqlx_server_hello.left))
-		wr_bytes(&n->out[LEG_CLIENT], notice.at, notice.left);
+	if (rd_equals(rd_take(&r, f->len), greeting.at, greeting.left))
+		pass(n, LEG_SERVER, f);
+	else
+		skip(n, LEG_SERVER, f);
 	return neg_next();
 }
 
@@ -166,11 +221,13 @@ step_asked(struct negotiator *n)
 	case MYSQLX_WHOLE:
 		break;
 	}
+	if (has_said_enough(n, LEG_SERVER))
+		return server_goes_on(n);
 	switch (f.type) {
 	case MYSQLX_NOTICE:
 		return asked_notice(n, &f);
 	case MYSQLX_OK:
-		rd_skip(&n->in[LEG_SERVER], f.len);
+		skip(n, LEG_SERVER, &f);
 		return start_server_tls(n);
 	case MYSQLX_ERROR:
 		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
@@ -200,7 +257,7 @@ held_answer(struct negotiator *n, const struct mysqlx_frame *f)
 		    "connectionAttributes: false)");
 	if (f->type != MYSQLX_OK)
 		return not_x(n);
-	rd_skip(&n->in[LEG_SERVER], f->len);
+	skip(n, LEG_SERVER, f);
 	if (--x->held == 0)
 		x->at = AT_CLIENT;
 	return neg_next();
@@ -219,14 +276,14 @@ get_answer(struct negotiator *n, const struct mysqlx_frame *f)
 		tls = n->leg[LEG_CLIENT].tls_up ? MYSQLX_TLS_ACTIVE
 						: MYSQLX_TLS_INACTIVE;
 	mysqlx_write_capabilities(&n->out[LEG_CLIENT], &list, tls);
-	rd_skip(&n->in[LEG_SERVER], f->len);
+	skip(n, LEG_SERVER, f);
 	return go_to(n, AT_CLIENT);
 }
 
 static struct verdict
 pass_answer(struct negotiator *n, const struct mysqlx_frame *f)
 {
-	neg_forward(n, LEG_SERVER, f->len);
+	pass(n, LEG_SERVER, f);
 	return go_to(n, AT_CLIENT);
 }
 
@@ -260,9 +317,11 @@ step_answer(struct negotiator *n)
 	case MYSQLX_WHOLE:
 		break;
 	}
+	if (has_said_enough(n, LEG_SERVER))
+		return server_goes_on(n);
 	if (f.type != MYSQLX_NOTICE)
 		return answer(n, &f);
-	neg_forward(n, LEG_SERVER, f.len);
+	pass(n, LEG_SERVER, &f);
 	return neg_next();
 }
 
@@ -297,7 +356,7 @@ pass_question(struct negotiator *n, const struct mysqlx_frame *f, enum at at)
 
 	if (!server_is_ready(n, &v))
 		return v;
-	neg_forward(n, LEG_CLIENT, f->len);
+	pass(n, LEG_CLIENT, f);
 	return go_to(n, at);
 }
 
@@ -309,7 +368,7 @@ client_get(struct negotiator *n, const struct mysqlx_frame *f)
 {
 	if (neg_rule_met(n, LEG_CLIENT))
 		return pass_question(n, f, AT_GETTING);
-	rd_skip(&n->in[LEG_CLIENT], f->len);
+	skip(n, LEG_CLIENT, f);
 	mysqlx_write_capabilities(&n->out[LEG_CLIENT], &mysqlx_mechanisms,
 	    MYSQLX_TLS_INACTIVE);
 	return neg_next();
@@ -327,7 +386,7 @@ deny_tls(struct negotiator *n, const struct mysqlx_frame *f, const char *why)
 		    why },
 	};
 
-	rd_skip(&n->in[LEG_CLIENT], f->len);
+	skip(n, LEG_CLIENT, f);
 	mysqlx_write_error(&n->out[LEG_CLIENT], &e);
 	return neg_next();
 }
@@ -361,7 +420,7 @@ start_client_tls(struct negotiator *n, const struct mysqlx_frame *f,
 
 	if (list->rest_len > 0 && !hold(x, list))
 		return held_too_much(n);
-	rd_skip(&n->in[LEG_CLIENT], f->len);
+	skip(n, LEG_CLIENT, f);
 	mysqlx_write_ok(&n->out[LEG_CLIENT]);
 	x->at = AT_CLIENT_TLS;
 	return neg_start_tls(LEG_CLIENT, &tls_asked);
@@ -397,7 +456,7 @@ client_set(struct negotiator *n, const struct mysqlx_frame *f)
 		return pass_question(n, f, AT_SETTING);
 	if (!hold(x, &list))
 		return held_too_much(n);
-	rd_skip(&n->in[LEG_CLIENT], f->len);
+	skip(n, LEG_CLIENT, f);
 	mysqlx_write_ok(&n->out[LEG_CLIENT]);
 	return neg_next();
 }
@@ -456,6 +515,10 @@ step_client(struct negotiator *n)
 		return client_goes_on(n);
 	if (arrival == MYSQLX_HEAD)
 		return neg_read(FROM_CLIENT);
+	if (has_said_enough(n, LEG_CLIENT))
+		return protocol_error(n, LEG_CLIENT,
+		    "client asks for and sets more capabilities than there "
+		    "are");
 	return f.type == MYSQLX_CAPABILITIES_GET ? client_get(n, &f)
 						 : client_set(n, &f);
 }
@@ -629,7 +692,7 @@ mysqlx_where(const struct negotiator *n)
 const struct neg_ops neg_mysqlx = {
 	.name = "mysqlx",
 	.default_port = 33060,
-	.window = MYSQLX_FRAME_MAX,
+	.window = WINDOW,
 	.state_size = sizeof(struct mysqlx),
 	.server_start = NEG_START_ASKED,
 	.client_first = true,
