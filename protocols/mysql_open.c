@@ -68,21 +68,35 @@ known_error(uint16_t number)
 	return ER_UNKNOWN;
 }
 
+#define UNVERIFIED "unverified: "
+
 static const char *
 words_for_error(uint16_t number)
 {
 	switch (number) {
 	case ER_CON_COUNT:
-		return "unverified: server has too many connections";
+		return UNVERIFIED "server has too many connections";
 	case ER_HOST_IS_BLOCKED:
-		return "unverified: server blocks the proxy's address because "
-		       "of many connection errors";
+		return UNVERIFIED "server blocks the proxy's address because "
+				  "of many connection errors";
 	case ER_HOST_NOT_ALLOWED:
-		return "unverified: server does not allow the proxy's address "
-		       "to connect";
+		return UNVERIFIED "server does not allow the proxy's address "
+				  "to connect";
 	}
-	return "unverified: server answered with an error instead of a "
-	       "greeting; its words came unprotected and are not repeated";
+	return UNVERIFIED "server answered with an error instead of a "
+			  "greeting; its words came unprotected and are not "
+			  "repeated";
+}
+
+/* Where nobody expects better the client has the server's own words, and these
+ * are for the log. */
+static const char *
+words_in_clear(uint16_t number)
+{
+	if (number != ER_UNKNOWN)
+		return words_for_error(number) + strlen(UNVERIFIED);
+	return "server answered with an error instead of a greeting, which the "
+	       "client was given as it was";
 }
 
 static const char *
@@ -116,8 +130,8 @@ greeted_by_error(struct negotiator *n, const struct mysql_packet *p)
 		mysql_forward(n, LEG_SERVER, p);
 		my->at = MYSQL_AT_TOLD;
 		return neg_end(n, REASON_CONNECT, LEG_SERVER,
-		    "server answered with an error instead of a greeting",
-		    "the client was given it as it was");
+		    words_in_clear(my->server_error),
+		    remedy_for_error(my->server_error));
 	}
 	return neg_end(n, REASON_CONNECT, LEG_SERVER,
 	    words_for_error(my->server_error),
