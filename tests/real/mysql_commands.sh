@@ -84,7 +84,8 @@ full() { # SERVER PORT
 	exits "$name: full, whatever may be believed of that" 3 \
 		'negotiate +FAIL unverified: .*too many connections.*remedy' \
 		probe "$1" "$2" --ca "$PKI/ca.crt"
-	exits "$name: full, mode none" 3 'negotiate +FAIL .*remedy' \
+	exits "$name: full, mode none" 3 \
+		'negotiate +FAIL server has too many connections.*remedy' \
 		probe "$1" "$2" --ssl-mode none
 	for fd in "${guests[@]}"; do
 		exec {fd}>&-
