@@ -296,13 +296,19 @@ my_answers() { # SERVER SOCKET SQL
 
 # --- clients ---------------------------------------------------------------
 
+# MariaDB's verify nothing by themselves if the password is not an option, and
+# MySQL's complain if it is.
 my_client() { # SERVER PROGRAM USER PORT [OPTION]...
-	local server=$1 program=$2 user=$3 port=$4
+	local server=$1 program=$2 user=$3 port=$4 password env=() option=()
 	shift 4
-	(SECS=${SECS:-30} my_exec "$server" \
-		"MYSQL_PWD=${MY_PASSWORD-$(my_password "$user")}" "$program" \
+	password=${MY_PASSWORD-$(my_password "$user")}
+	case $server in
+	mysql97) env=("MYSQL_PWD=$password") ;;
+	*) option=("--password=$password") ;;
+	esac
+	(SECS=${SECS:-30} my_exec "$server" "${env[@]}" "$program" \
 		--no-defaults --protocol=TCP --host=127.0.0.1 --port="$port" \
-		--user="$user" "$@")
+		--user="$user" "${option[@]}" "$@")
 }
 
 mysql() { # USER PORT [OPTION]...

@@ -2,8 +2,9 @@
 #
 # mysql_drivers.sh - the clients of MySQL, each asking the same question
 #
-#	my_clients_have			makes them ready; $MY_CLIENTS lists
-#					those there are, skipping the others
+#	my_clients_have			makes them ready, after certs_make;
+#					$MY_CLIENTS lists those there are, and
+#					the others are skipped
 #	my_ask CLIENT USER PORT LEG [KEY=VALUE]...
 #
 # asks as USER on a LEG that is P (in clear) or T (TLS, with the name of the
@@ -88,7 +89,8 @@ my_python() {
 my_java_2() {
 	root_make jdbc-mysql trixie openjdk-21-jdk-headless \
 		only:libmariadb-java || return 1
-	my_java javac -d "$WORK/clients" "$WORK/clients/MysqlQuery.java" >&2
+	my_java javac -d "$WORK/clients" "$WORK/clients/MysqlQuery.java" >&2 ||
+		return 1
 	my_java_driver java2 jdbc-mysql
 }
 my_java_3() {
@@ -99,12 +101,21 @@ my_java() { # PROGRAM ARG...
 	(in_root -t 60 jdbc-mysql \
 		PATH=/usr/lib/jvm/java-21-openjdk-amd64/bin "$@")
 }
+# Java has a store of CAs, which is not to hold any of the tests'.
+my_java_store() {
+	[ -e "$WORK/clients/cas.p12" ] || my_java keytool -importcert -noprompt \
+		-file "$PKI/ca2.crt" -alias ca2 -storepass changeit \
+		-keystore "$WORK/clients/cas.p12" >&2
+}
 my_java_driver() { # NAME ROOT-OF-THE-DRIVER
+	my_java_store || return 1
 	cp "$ROOTS/$2/usr/share/java/mariadb-java-client.jar" \
 		"$WORK/clients/$1.jar"
 	my_driver "$1" in_root jdbc-mysql \
 		PATH=/usr/lib/jvm/java-21-openjdk-amd64/bin \
-		java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp \
+		java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \
+		-Djavax.net.ssl.trustStore="$WORK/clients/cas.p12" \
+		-Djavax.net.ssl.trustStorePassword=changeit -cp \
 		"$WORK/clients/$1.jar:$WORK/clients" MysqlQuery
 }
 
@@ -216,7 +227,7 @@ my_ask_mysql() {
 my_ask_mariadb() {
 	case $leg$ca in
 	P*)	set -- --skip-ssl ;;
-	T-)	set -- --ssl ;;
+	T-)	set -- ;; # what it does by itself
 	T*)	set -- --ssl --ssl-verify-server-cert --ssl-ca="$ca" ;;
 	esac
 	my_ask_shell mariadb "$@"
