@@ -194,7 +194,6 @@ ask_client(struct negotiator *n, const struct mysql_packet *p)
 	struct mysql *my = n->state;
 
 	my->owed++;
-	my->at = MYSQL_AT_AUTH;
 	mysql_forward(n, LEG_SERVER, p);
 	return neg_next();
 }
@@ -219,6 +218,15 @@ read_name(struct rd *r)
 	return name.cut ? all : name;
 }
 
+static struct verdict
+refuse_old_password(struct negotiator *n)
+{
+	return neg_end(n, REASON_AUTH, LEG_SERVER,
+	    "server asks for a password as before MySQL 4.1, which cannot be "
+	    "passed on",
+	    "give the account a password in a newer format");
+}
+
 /* AuthSwitchRequest, or AuthNextFactor. */
 static struct verdict
 switch_plugin(struct negotiator *n, const struct mysql_packet *p, struct rd r)
@@ -226,11 +234,6 @@ switch_plugin(struct negotiator *n, const struct mysql_packet *p, struct rd r)
 	struct mysql *my = n->state;
 	struct rd name;
 
-	if (r.left == 0)
-		return neg_end(n, REASON_AUTH, LEG_SERVER,
-		    "server asks for a password as before MySQL 4.1, which "
-		    "cannot be passed on",
-		    "give the account a password in a newer format");
 	if (is_out_of_turn(n))
 		return out_of_turn(n);
 	name = read_name(&r);
@@ -286,7 +289,6 @@ log_in_ends(struct negotiator *n, const struct mysql_packet *p, bool ok)
 
 	if (is_out_of_turn(n) && my->plugin != MYSQL_PLUGIN_OPAQUE)
 		return out_of_turn(n);
-	my->owed = 0;
 	if (ok)
 		mysql_forward_ok(n, p);
 	else
@@ -297,12 +299,13 @@ log_in_ends(struct negotiator *n, const struct mysql_packet *p, bool ok)
 	return neg_relay();
 }
 
+/* Clients take 02 for another factor also where none was agreed on.  In servers
+ * that do not mark what a plugin says it may be a question of PAM's instead:
+ * then what it names is a plugin that we do not know, as PAM's is. */
 struct verdict
 mysql_auth_hear_server(struct negotiator *n, const struct mysql_packet *p)
 {
-	const struct mysql *my = n->state;
 	struct rd r = p->payload;
-	bool factors = (my->caps & my->server_caps & MYSQL_MULTI_FACTOR) != 0;
 
 	if (r.left == 0)
 		return plugin_data(n, p, r);
@@ -312,11 +315,10 @@ mysql_auth_hear_server(struct negotiator *n, const struct mysql_packet *p)
 	case MYSQL_ERR:
 		return log_in_ends(n, p, false);
 	case MYSQL_AUTH_SWITCH:
-		return switch_plugin(n, p, r);
+		return r.left > 0 ? switch_plugin(n, p, r)
+				  : refuse_old_password(n);
 	case MYSQL_AUTH_NEXT_FACTOR:
-		if (factors)
-			return switch_plugin(n, p, r);
-		break;
+		return switch_plugin(n, p, r);
 	case MYSQL_AUTH_MORE_DATA:
 		return plugin_data(n, p, r);
 	}

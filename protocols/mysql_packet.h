@@ -31,7 +31,6 @@ enum mysql_capability {
 	MYSQL_CONNECT_ATTRS = 1 << 20,
 	MYSQL_LENENC_AUTH = 1 << 21, /* .._PLUGIN_AUTH_LENENC_CLIENT_DATA */
 	MYSQL_ZSTD = 1 << 26,
-	MYSQL_MULTI_FACTOR = 1 << 28,
 	MYSQL_SSL_VERIFY = 1 << 30, /* means nothing on the wire */
 };
 

@@ -716,6 +716,13 @@ play_replay(struct play *p)
 	log_rest(p);
 }
 
+bool
+play_holds(const struct play *p, struct rd bytes)
+{
+	return memmem(p->n.state, p->n.ops->state_size, bytes.at, bytes.left) !=
+	    NULL;
+}
+
 const struct neg_names *
 play_names(const struct play *p)
 {

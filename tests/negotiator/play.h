@@ -94,6 +94,9 @@ void play_refuse(struct play *p, const struct neg_error *why);
  * negotiator, with the client's TLS as it is.  Nothing but after `deliver`. */
 void play_replay(struct play *p);
 
+/* Does the negotiator remember these bytes? */
+bool play_holds(const struct play *p, struct rd bytes);
+
 const struct neg_names *play_names(const struct play *p);
 const char *play_where(const struct play *p);
 bool play_is_broken(const struct play *p);

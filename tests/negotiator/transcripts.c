@@ -31,6 +31,8 @@
  *	replay
  *	user "alice"                what the log will be told; also: database,
  *	                            program, where
+ *	holds "secret"              the negotiator remembers it, or
+ *	forgot "secret"             has no copy of it left
  *
  * The file `names` of the folder gives names to messages.  Each transcript is
  * played whole, by three bytes and by one.  With -s, what happens is shown
@@ -388,6 +390,10 @@ act(struct transcript *t, struct play *p, const char *line, struct wr *w)
 		return is_name(names->program, w);
 	if (after(line, "where ") != NULL)
 		return is_name(play_where(p), w);
+	if (after(line, "holds ") != NULL)
+		return play_holds(p, wr_written(w));
+	if (after(line, "forgot ") != NULL)
+		return !play_holds(p, wr_written(w));
 	if (after(line, "client: ") == NULL && after(line, "server: ") == NULL)
 		return false;
 	play_bytes(p, *line == 'c' ? LEG_CLIENT : LEG_SERVER, w->base, w->len);
