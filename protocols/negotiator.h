@@ -292,8 +292,8 @@ struct neg_ops {
 	bool client_chooses; /* a client can be told apart that wants no TLS */
 	bool renegotiates;   /* TLS 1.2 servers of this engine renegotiate */
 	/* Its peers end TLS without close_notify, and that is no sign of an
-	 * attack: its messages tell their own length, so that neither side takes
-	 * a stream that was cut for a whole one. */
+	 * attack: its messages tell their own length, so that neither side
+	 * takes a stream that was cut for a whole one. */
 	bool no_close_notify;
 
 	/* What the shortest client would say to get a connection going, for

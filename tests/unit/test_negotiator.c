@@ -724,6 +724,10 @@ protocols_are_found_by_name_and_alias(void)
 	CU_ASSERT_PTR_EQUAL(protocol_find("mysql"), &neg_mysql);
 	CU_ASSERT_PTR_EQUAL(protocol_find("aurora"), &neg_mysql);
 	CU_ASSERT_PTR_EQUAL(protocol_find("mariadb"), &neg_mariadb);
+	CU_ASSERT_PTR_EQUAL(protocol_find("mysqlx"), &neg_mysqlx);
+	CU_ASSERT_STRING_EQUAL(protocol_group(&neg_mysql), "mysql");
+	CU_ASSERT_STRING_EQUAL(protocol_group(&neg_mariadb), "mysql");
+	CU_ASSERT_STRING_EQUAL(protocol_group(&neg_mysqlx), "mysqlx");
 	CU_ASSERT_PTR_NULL(protocol_find("maria"));
 	CU_ASSERT_PTR_NULL(protocol_find("Postgres"));
 	CU_ASSERT_PTR_NULL(protocol_find(""));
@@ -744,7 +748,7 @@ every_protocol_is_complete(void)
 		CU_ASSERT_TRUE(ops->window >= ops->hello.left);
 		CU_ASSERT_EQUAL(ops->options == NULL, ops->options_size == 0);
 	}
-	CU_ASSERT_EQUAL(i, 5);
+	CU_ASSERT_EQUAL(i, 6);
 	CU_ASSERT_PTR_NULL(protocol_nth(i + 1));
 }
 
