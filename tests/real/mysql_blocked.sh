@@ -14,7 +14,7 @@ fi
 
 readonly NEAR=10.77.0.1 FAR=10.77.0.2
 readonly MOST=5		# max_connect_errors of both
-readonly CHECKS=50 PROBE=200
+readonly CHECKS=50 PROBE=1000
 readonly -A NAME_OF=([mysql97]="MySQL 9.7" [mariadb118]="MariaDB 11.8")
 declare -A port=()	# of servers and endpoints, by name
 
@@ -93,7 +93,7 @@ leave() { # ADDRESS PORT: as soon as there is a connection
 read_and_leave() { # ADDRESS PORT: once the server has spoken
 	(exec 3<>"/dev/tcp/$1/$2" && head -c 5 <&3) 2>/dev/null
 }
-stay_and_leave() { # ADDRESS PORT: after half of the probe's time
+stay_and_leave() { # ADDRESS PORT: well before the probe's time is over
 	(exec 3<>"/dev/tcp/$1/$2" && sleep 0.1) 2>/dev/null
 }
 many() { # TIMES COMMAND...
@@ -211,6 +211,7 @@ for s in "${servers[@]}"; do
 	eager "$s"
 	blocked "$s"
 	untrusted "$s"
+	stop "$s" KILL # not needed any more
 done
 stop proxy
 check_same "dbtls ends with status" "$status" 0

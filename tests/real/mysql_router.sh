@@ -217,6 +217,7 @@ done
 router_is
 check "MySQL Router" 'Ver [0-9.]+' router_version
 table
+stop mysql KILL # not needed any more
 stop proxy
 check_same "dbtls ends with status" "$status" 0
 theme_end
