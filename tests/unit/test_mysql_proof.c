@@ -332,6 +332,8 @@ what_is_wrong_is_told_with_its_line(void)
 		    1 },
 		{ "app 72B37E3F4D899EDC98A9363172669E192CE424D5", "none of",
 		    1 },
+		{ "app +72B37E3F4D899EDC98A9363172669E192CE424D5", "none of",
+		    1 },
 		{ "ed " ED25519 "=", "none of", 1 },
 		{ "ed 24FjORYwAV6wiJLDpFI0doShISjOdPNUg1WR7eRAgqB", "none of",
 		    1 },
