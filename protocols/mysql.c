@@ -186,7 +186,7 @@ logged_in(struct negotiator *n, const struct mysql_packet *p)
 	mysql_head_read(&r, &h);
 	if (!my->more_known)
 		my->more = h.more;
-	if (!mysql_login_read(p->payload, my->caps, &l))
+	if (!mysql_login_read(p->payload, my->caps, my->server_caps, &l))
 		return mysql_protocol_error(n, LEG_CLIENT,
 		    "client sent a log-in that is malformed");
 	note_names(&n->names, &l);

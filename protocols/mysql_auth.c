@@ -141,6 +141,30 @@ lacks_key(const struct negotiator *n)
 	    !mysql_bridge_has_key(n);
 }
 
+/* Clients take for the name what there is, also where no NUL ends it. */
+static struct rd
+read_name(struct rd *r)
+{
+	struct rd all = *r, name = rd_cstring(r);
+
+	return name.cut ? all : name;
+}
+
+/* A client that was not offered a database has left it out, or not; so the name
+ * of a plugin that matters counts in either place. */
+static struct rd
+plugin_in_login(const struct mysql_login *l)
+{
+	struct rd r = l->rest;
+	struct rd first = read_name(&r), second = read_name(&r);
+
+	if (plugin_of(first) != MYSQL_PLUGIN_OPAQUE)
+		return first;
+	if (plugin_of(second) != MYSQL_PLUGIN_OPAQUE)
+		return second;
+	return l->plugin;
+}
+
 struct verdict
 mysql_auth_begin(struct negotiator *n)
 {
@@ -151,7 +175,7 @@ mysql_auth_begin(struct negotiator *n)
 	if (!mysql_login_held(n, &p, &l))
 		return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
 		    "internal fault: began without a log-in", NULL);
-	plugin_begins(my, l.plugin);
+	plugin_begins(my, plugin_in_login(&l));
 	my->owed = 0;
 	my->bridged = 0;
 	switch (my->plugin) {
@@ -207,15 +231,6 @@ note_nonce(struct mysql *my, struct rd data)
 	memcpy(my->nonce, data.at, sizeof(my->nonce));
 	if (strcmp(my->plugin_name, NATIVE_PLUGIN) == 0)
 		memcpy(my->proof_nonce, data.at, sizeof(my->proof_nonce));
-}
-
-/* Clients take for the name what there is, also where no NUL ends it. */
-static struct rd
-read_name(struct rd *r)
-{
-	struct rd all = *r, name = rd_cstring(r);
-
-	return name.cut ? all : name;
 }
 
 static struct verdict

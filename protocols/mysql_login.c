@@ -78,6 +78,7 @@ read_to_answer(struct rd *r, const uint8_t *start, struct mysql_login *l)
 	l->answer_at = (size_t)(r->at - start);
 	l->answer = read_answer(r, l->form);
 	l->rest_at = (size_t)(r->at - start);
+	l->rest = *r;
 	return !r->cut;
 }
 
@@ -98,8 +99,20 @@ read_plugin_and_attributes(struct rd *r, uint32_t caps, struct mysql_login *l)
 		l->attributes = optional(mysql_read_counted(r));
 }
 
+/* A length of one byte and one that says how long it is look alike, up to here:
+ * beyond it depends on whom the client asked which it is. */
+static bool
+is_ambiguous(struct rd login, uint32_t caps, uint32_t server_caps)
+{
+	bool differs = ((caps ^ server_caps) & MYSQL_LENENC_AUTH) != 0;
+
+	(void)rd_cstring(&login);
+	return differs && rd_u8(&login) > MYSQL_LENENC_ONE_MAX;
+}
+
 bool
-mysql_login_read(struct rd payload, uint32_t caps, struct mysql_login *l)
+mysql_login_read(struct rd payload, uint32_t caps, uint32_t server_caps,
+    struct mysql_login *l)
 {
 	struct rd r = payload;
 
@@ -109,6 +122,8 @@ mysql_login_read(struct rd payload, uint32_t caps, struct mysql_login *l)
 	else if (caps & MYSQL_SECURE_CONNECTION)
 		l->form = MYSQL_ANSWER_BYTE;
 	rd_skip(&r, MYSQL_LOGIN_HEAD_LEN);
+	if (l->form != MYSQL_ANSWER_NUL && is_ambiguous(r, caps, server_caps))
+		return false;
 	if (!read_to_answer(&r, payload.at, l))
 		return false;
 	if (caps & MYSQL_CONNECT_WITH_DB)

@@ -54,13 +54,21 @@ struct mysql_login {
 	struct rd database; /* empty, as what follows, if it is not there */
 	struct rd plugin;
 	struct rd attributes; /* pairs */
+	struct rd rest;       /* all that comes after the answer */
 
 	size_t answer_at; /* in the payload, with what tells its length */
 	size_t rest_at;
 };
 
-/* False if it does not come as far as its answer. */
-bool mysql_login_read(struct rd payload, uint32_t caps, struct mysql_login *l);
+/*
+ * False if it does not come as far as its answer, or that cannot be told.
+ *
+ * What a client announced and the server did not offer some clients leave out,
+ * and some do not; where the server's leg is in clear its offer may be anyone's.
+ * So of the fields that may be missing each may be another.
+ */
+bool mysql_login_read(struct rd payload, uint32_t caps, uint32_t server_caps,
+    struct mysql_login *l);
 bool mysql_change_user_read(struct rd payload, uint32_t caps,
     struct mysql_login *l);
 

@@ -4,10 +4,9 @@
 
 /* What a number of more than a byte begins with.  0xfb is SQL's NULL, 0xff the
  * mark of an error: neither counts anything. */
-#define LENENC_ONE_MAX 0xfau
-#define LENENC_2       0xfcu
-#define LENENC_3       0xfdu
-#define LENENC_8       0xfeu
+#define LENENC_2 0xfcu
+#define LENENC_3 0xfdu
+#define LENENC_8 0xfeu
 
 #define SQLSTATE_LEN 5u
 
@@ -51,7 +50,7 @@ mysql_read_lenenc(struct rd *r)
 {
 	uint8_t first = rd_u8(r);
 
-	if (first <= LENENC_ONE_MAX)
+	if (first <= MYSQL_LENENC_ONE_MAX)
 		return first;
 	if (first == LENENC_2)
 		return rd_le16(r);
@@ -67,7 +66,7 @@ mysql_read_lenenc(struct rd *r)
 void
 mysql_write_lenenc(struct wr *w, size_t v)
 {
-	if (v <= LENENC_ONE_MAX) {
+	if (v <= MYSQL_LENENC_ONE_MAX) {
 		wr_u8(w, (uint8_t)v);
 	} else if (v <= UINT16_MAX) {
 		wr_u8(w, LENENC_2);
@@ -81,7 +80,7 @@ mysql_write_lenenc(struct wr *w, size_t v)
 size_t
 mysql_lenenc_len(size_t v)
 {
-	if (v <= LENENC_ONE_MAX)
+	if (v <= MYSQL_LENENC_ONE_MAX)
 		return 1;
 	return v <= UINT16_MAX ? 3 : 4;
 }

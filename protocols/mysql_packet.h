@@ -65,6 +65,7 @@ void mysql_write_head(struct wr *w, size_t len, uint8_t id);
 
 /* A number that says by its first byte how long it is; one that no number
  * begins with cuts the cursor. */
+#define MYSQL_LENENC_ONE_MAX 0xfau /* as far as one byte goes */
 uint64_t mysql_read_lenenc(struct rd *r);
 void mysql_write_lenenc(struct wr *w, size_t v);
 size_t mysql_lenenc_len(size_t v);

@@ -50,8 +50,9 @@ mysql_login_held(const struct negotiator *n, struct mysql_packet *p,
 	if (!my->held ||
 	    mysql_packet_look(n->in[LEG_CLIENT], p) != MYSQL_ARRIVAL_WHOLE)
 		return false;
-	return my->changing ? mysql_change_user_read(p->payload, my->caps, l)
-			    : mysql_login_read(p->payload, my->caps, l);
+	if (my->changing)
+		return mysql_change_user_read(p->payload, my->caps, l);
+	return mysql_login_read(p->payload, my->caps, my->server_caps, l);
 }
 
 static void

@@ -268,7 +268,7 @@ hello_is_a_log_in(void)
 	mysql_head_read(&r, &h);
 	CU_ASSERT_EQUAL(h.caps, MYSQL_PROTOCOL_41 | MYSQL_SECURE_CONNECTION);
 	CU_ASSERT_EQUAL(h.more, 0);
-	CU_ASSERT_TRUE(mysql_login_read(p.payload, h.caps, &l));
+	CU_ASSERT_TRUE(mysql_login_read(p.payload, h.caps, h.caps, &l));
 	CU_ASSERT_TRUE(rd_equals_string(l.user, "dbtls"));
 	CU_ASSERT_EQUAL(l.answer.left, 0);
 	CU_ASSERT_EQUAL(l.rest_at, p.payload.left);
@@ -332,7 +332,8 @@ what_is_written_can_be_read(void)
 		mysql_answer_write(&w, &l, answer);
 		CU_ASSERT_EQUAL(w.len - MYSQL_LOGIN_HEAD_LEN - 2,
 		    mysql_answer_len(&l, answer));
-		CU_ASSERT_TRUE(mysql_login_read(wr_written(&w), caps[i], &l));
+		CU_ASSERT_TRUE(
+		    mysql_login_read(wr_written(&w), caps[i], caps[i], &l));
 		CU_ASSERT_EQUAL(l.form, forms[i]);
 		CU_ASSERT_TRUE(rd_equals(l.answer, many, answer.left));
 		CU_ASSERT_EQUAL(l.answer_at, MYSQL_LOGIN_HEAD_LEN + 2);
