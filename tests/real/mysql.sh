@@ -42,6 +42,7 @@
 
 declare -A MY_SERVER_OF=()
 MY_ADDRESS=127.0.0.1	# that servers listen on
+MY_ENV=()		# of servers to be started: VAR=VALUE
 
 my_have() { # SERVER
 	case $1 in
@@ -69,7 +70,7 @@ my_server_exec() { # SERVER OPTION...
 	local server=$1 program=mysqld
 	[ "$1" = mysql97 ] || program=mariadbd
 	shift
-	in_root -u "$server" "$program" --no-defaults "$@"
+	in_root -u "$server" "${MY_ENV[@]}" "$program" --no-defaults "$@"
 }
 
 my_socket() { echo "$WORK/$1/socket"; }
