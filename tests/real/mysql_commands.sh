@@ -133,6 +133,35 @@ self_made() { # SERVER
 	my_stop "$made"
 }
 
+# On a port of its own, of a server with TLS and of one without.
+x_protocol() {
+	local secret x p plain_x
+	port_new secret secret
+	port_new x secret
+	port_new p other
+	port_new plain_x other
+	my_data x mysql97 && my_certificate x good &&
+		my_start x "$secret" --mysqlx=ON --mysqlx-port="$x" \
+			--mysqlx-bind-address=127.0.0.1 || return
+	exits "X protocol: a good certificate" 0 'negotiate +ok.*names +ok' \
+		"$DBTLS" test --engine mysqlx --server "127.0.0.1:$x" \
+		--ca "$PKI/ca.crt" --server-name db.test
+	exits "X protocol: mode none" 0 'negotiate +ok.*not tried' "$DBTLS" \
+		test --engine mysqlx --server "127.0.0.1:$x" --ssl-mode none
+	exits "X protocol: another engine's port" 1 'negotiate +FAIL' \
+		"$DBTLS" test --engine mysqlx --server "127.0.0.1:$secret" \
+		--ca "$PKI/ca.crt" --timeout 2
+	my_stop x
+	my_data plain-x mysql97 &&
+		my_start plain-x "$p" --mysqlx=ON --mysqlx-port="$plain_x" \
+			--mysqlx-bind-address=127.0.0.1 || return
+	exits "X protocol without TLS" 1 \
+		'negotiate +FAIL.*remedy: .*TLS.*tls_refused' "$DBTLS" test \
+		--engine mysqlx --server "127.0.0.1:$plain_x" \
+		--ca "$PKI/ca.crt"
+	my_stop plain-x
+}
+
 # --- whose key -------------------------------------------------------------
 
 key_fingerprint() { # FILE
@@ -188,5 +217,6 @@ for server in mysql97 mariadb118; do
 	without_tls $server
 	self_made $server
 done
+x_protocol
 keys
 theme_end
