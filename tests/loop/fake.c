@@ -139,3 +139,14 @@ fake_idle(struct fake *f)
 	(void)pthread_mutex_unlock(&f->lock);
 	return idle;
 }
+
+unsigned
+fake_visits(struct fake *f)
+{
+	unsigned begun;
+
+	(void)pthread_mutex_lock(&f->lock);
+	begun = f->begun;
+	(void)pthread_mutex_unlock(&f->lock);
+	return begun;
+}

@@ -42,5 +42,6 @@ void fake_start(struct fake *f, size_t nthreads);
 void fake_fini(struct fake *f);
 /* All connections that were begun have come to their end. */
 bool fake_idle(struct fake *f);
+unsigned fake_visits(struct fake *f); /* connections that were begun */
 
 #endif /* TESTS_LOOP_FAKE_H */

@@ -40,6 +40,7 @@ static const CU_TestInfo all_tests[] = {
 	TEST(units_wake_however_they_come),
 	TEST(woken_sessions_end),
 	TEST(wake_waits_for_no_reader),
+	TEST(nothing_of_a_login_stays_in_shared_buffers),
 	TEST(drain_of_the_woken),
 	TEST(dial_waits_for_a_client_that_stays),
 	TEST(client_that_left_at_once_is_not_dialled_for),

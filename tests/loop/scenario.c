@@ -153,7 +153,8 @@ check_server(struct play *p)
 		    "the server did not see what it should", NULL);
 	expect(p, f->ending != ENDING_HUNG, "the server hung", NULL);
 	if (s->nobody)
-		expect(p, f->begun == 0, "somebody came to the server", NULL);
+		expect(p, world_visitors(f) == 0, "somebody came to the server",
+		    NULL);
 	if (s->server_ends != ENDING_NONE)
 		expect(p, f->ending == s->server_ends,
 		    "the server's connection ended otherwise",

@@ -33,6 +33,7 @@ void units_wake_on_all_legs(void);
 void units_wake_however_they_come(void);
 void woken_sessions_end(void);
 void wake_waits_for_no_reader(void);
+void nothing_of_a_login_stays_in_shared_buffers(void);
 void drain_of_the_woken(void);
 
 /* waits.c */

@@ -124,7 +124,7 @@ early_fini(struct early *e, const char *event, const char *reason,
 
 	CU_ASSERT_TRUE(world_logged(&e->w, words));
 	CU_ASSERT_TRUE(world_settles(&e->w));
-	CU_ASSERT_EQUAL(e->fake.begun, 0);
+	CU_ASSERT_EQUAL(world_visitors(&e->fake), 0);
 	actor_fini(&e->client);
 	world_fini(&e->w);
 	fake_fini(&e->fake);
@@ -196,7 +196,7 @@ drain_does_not_wait_for_a_dial(void)
 		    bytes_have(&e.client.clear, "shutting down",
 			strlen("shutting down")));
 		CU_ASSERT_TRUE(wait_until(is_idle, e.w.proxy));
-		CU_ASSERT_EQUAL(e.fake.begun, 0);
+		CU_ASSERT_EQUAL(world_visitors(&e.fake), 0);
 		actor_fini(&e.client);
 		world_fini(&e.w);
 		fake_fini(&e.fake);

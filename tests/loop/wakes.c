@@ -7,6 +7,7 @@
 
 #include <CUnit/Basic.h>
 
+#include "proxy/relay.h"
 #include "tests/loop/scenario.h"
 #include "tests/loop/toy.h"
 
@@ -316,6 +317,21 @@ count_steps(const struct step *steps)
 	return n;
 }
 
+static bool
+is_in_buffers(const struct world *w, const char *secret)
+{
+	const struct leg_buffers *b;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < w->proxy->nworkers; i++) {
+		b = relay_leg_buffers(w->proxy->workers[i]->buffers);
+		found = found ||
+		    memmem(b, sizeof(*b), secret, strlen(secret)) != NULL;
+	}
+	return found;
+}
+
 static void
 play_patience(const struct patience *p)
 {
@@ -340,6 +356,7 @@ play_patience(const struct patience *p)
 	CU_ASSERT_EQUAL(client.done, count_steps(p->client));
 	CU_ASSERT_EQUAL(fake.done, count_steps(p->server));
 	CU_ASSERT_TRUE(world_settles(&w));
+	CU_ASSERT_FALSE(is_in_buffers(&w, CANARY));
 	if (client.done != count_steps(p->client))
 		world_print_log(&w, "event=session.");
 	SSL_CTX_free(client.ctx);
@@ -355,6 +372,49 @@ wake_waits_for_no_reader(void)
 
 	for (i = 0; i < COUNT(patient); i++)
 		play_patience(&patient[i]);
+}
+
+/* What a negotiator read may be a password: the buffers that all sessions of a
+ * thread share keep nothing of it, in whatever state that came. */
+#define LONG         "and so on and so on and so on and so on and so on "
+#define SECRET_LOGIN "\0\73L" LONG CANARY
+#define SECRET_WAKE  "\0\73W" LONG CANARY
+#define SECRET_WOKEN "\0\73w" LONG CANARY
+
+/* What comes later is shorter, and overwrites no secret in the same place. */
+#define KEEPS_NOTHING(what, how, certificate, tls, ask_tls)                   \
+	{ what "_login", how, certificate,                                    \
+		{ tls SEND(TOY_HELLO), GETS_MESSAGE(SECRET_LOGIN), SEND("o"), \
+		    DRAIN, BYE },                                             \
+		{ GETS_MESSAGE(TOY_HELLO), ask_tls SEND(SECRET_LOGIN),        \
+		    ANSWER("o"), LEAVES } },                                  \
+	{                                                                     \
+		what "_wake", how, certificate,                               \
+		    { tls LETS_IN, GETS_MESSAGE(SECRET_WOKEN), SEND("Y"),     \
+			    DRAIN, BYE },                                     \
+		{                                                             \
+			GETS_MESSAGE(TOY_HELLO), ask_tls SEND(TOY_LOGIN),     \
+			    ANSWER("o"), SEND(SECRET_WAKE), ANSWER("y"),      \
+			    LEAVES                                            \
+		}                                                             \
+	}
+#define NOTHING
+#define AND_TLS TLS,
+#define ASK_TLS SEND(TOY_ASK_TLS), TLS,
+
+static const struct patience secretive[] = {
+	KEEPS_NOTHING("plain", MODE_NONE, NULL, NOTHING, NOTHING),
+	KEEPS_NOTHING("secured", MODE_FULL, "good", AND_TLS, NOTHING),
+	KEEPS_NOTHING("twice", MODE_FULL TLS_ALLOW, "good", AND_TLS, ASK_TLS),
+};
+
+void
+nothing_of_a_login_stays_in_shared_buffers(void)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(secretive); i++)
+		play_patience(&secretive[i]);
 }
 
 /* The proxy drains while one is woken, before its answer comes. */

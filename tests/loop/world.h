@@ -64,6 +64,10 @@ bool world_logged(const struct world *w, const char *const *words);
 unsigned world_count_logged(const struct world *w, const char *const *words);
 void world_print_log(const struct world *w, const char *word);
 
+/* How many have come to it, also of those whose turn has not come: we join the
+ * queue ourselves.  It has one thread. */
+unsigned world_visitors(struct fake *f);
+
 /* Polls until it is true; false after PATIENCE_SECONDS. */
 bool wait_until(bool (*is)(const void *), const void *arg);
 /* Until whoever counts there has sent something and then, for a while, could
