@@ -540,7 +540,7 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 	 * read of it. */
 	for (i = 0; i < LEG_COUNT; i++) {
 		r->flow[i].from = setup->leg[i];
-		r->flow[i].to = setup->leg[leg_other(i)];
+		r->flow[i].to = setup->leg[leg_other((enum leg_id)i)];
 		units_init(&r->flow[i].units, setup->units[i]);
 		if (!relay_pass_unread(r, &r->flow[i], &unread[i]))
 			awake = true;

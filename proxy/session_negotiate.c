@@ -163,7 +163,7 @@ update_interest(struct session *s)
 	for (i = 0; i < LEG_COUNT; i++)
 		leg_want_read(&s->leg[i],
 		    !neg->ended[i] && neg->unread[i].len < window &&
-			!leg_blocked(&s->leg[leg_other(i)]));
+			!leg_blocked(&s->leg[leg_other((enum leg_id)i)]));
 }
 
 /* Nothing more will come of a leg that is waited for? */
@@ -461,6 +461,8 @@ note_secured(struct session *s, enum leg_id id)
 	struct neg_facts *facts = &s->neg->n.leg[id];
 
 	facts->tls_up = true;
+	if (id == LEG_CLIENT)
+		s->heard = true;
 	facts->leaf_known = tls_leaf(s->leg[id].tls, facts->leaf);
 	session_enter(s,
 	    s->neg->refusing ? SESSION_REFUSING : SESSION_NEGOTIATING);
@@ -567,9 +569,20 @@ count_relayed(struct session *s)
 	size_t i;
 
 	for (i = 0; i < LEG_COUNT; i++) {
-		s->bytes[leg_other(i)] += s->relay.flow[i].bytes;
+		s->bytes[leg_other((enum leg_id)i)] += s->relay.flow[i].bytes;
 		s->relay.flow[i].bytes = 0;
 	}
+}
+
+/* Whoever negotiates may read a password. */
+static void
+cleanse(struct session *s, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++)
+		if (s->leg[i].tls != NULL)
+			tls_cleanse(s->leg[i].tls, on);
 }
 
 /* The negotiator has the legs again. */
@@ -579,6 +592,7 @@ wake(struct session *s)
 	size_t i;
 
 	count_relayed(s);
+	cleanse(s, true);
 	s->neg->waiting = 0;
 	for (i = 0; i < LEG_COUNT; i++) {
 		s->leg[i].events = &session_negotiating;
@@ -666,6 +680,7 @@ start_relay(struct session *s)
 		unread[i] = unread_rd(&neg->unread[i], neg->unread[i].len);
 	}
 	if (relay_start(&s->relay, &setup, unread)) {
+		cleanse(s, false);
 		leave_negotiation(s);
 		relay_run(&s->relay);
 		return false;
