@@ -16,6 +16,12 @@
 #define PARSEC_COLON    ':'
 #define BASE64_LEN(n)   (((n)*4u + 2u) / 3u) /* without padding */
 
+/* Digits of either kind. */
+#define HEX_BITS    4u
+#define HEX_MASK    0xfu
+#define BASE64_BITS 6u
+#define BYTE_BITS   8u
+
 enum kind {
 	KIND_NATIVE = 0,
 	KIND_ED25519,
@@ -53,7 +59,7 @@ read_hex_digit(struct rd *text, unsigned *value)
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	const size_t at = place(digits, rd_u8(text));
 
-	*value = at & 0xf;
+	*value = at & HEX_MASK;
 	return at < sizeof(digits) - 1;
 }
 
@@ -68,7 +74,7 @@ read_hex(struct rd text, uint8_t *bytes, size_t n)
 		if (!read_hex_digit(&text, &high) ||
 		    !read_hex_digit(&text, &low))
 			return false;
-		bytes[i] = (uint8_t)(high << 4 | low);
+		bytes[i] = (uint8_t)(high << HEX_BITS | low);
 	}
 	return !text.cut && text.left == 0;
 }
@@ -80,8 +86,8 @@ write_hex(const uint8_t *bytes, size_t n, uint8_t *digits)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		*digits++ = (uint8_t)upper[bytes[i] >> 4];
-		*digits++ = (uint8_t)upper[bytes[i] & 0xf];
+		*digits++ = (uint8_t)upper[bytes[i] >> HEX_BITS];
+		*digits++ = (uint8_t)upper[bytes[i] & HEX_MASK];
 	}
 }
 
@@ -102,11 +108,11 @@ read_base64(struct rd text, uint8_t *bytes, size_t n)
 		at = place(alphabet, rd_u8(&text));
 		if (at == sizeof(alphabet) - 1)
 			return false;
-		bits = bits << 6 | (unsigned)at;
-		nbits += 6;
-		if (nbits < 8)
+		bits = bits << BASE64_BITS | (unsigned)at;
+		nbits += BASE64_BITS;
+		if (nbits < BYTE_BITS)
 			continue;
-		nbits -= 8;
+		nbits -= BYTE_BITS;
 		bytes[i++] = (uint8_t)(bits >> nbits);
 		bits &= (1u << nbits) - 1;
 	}

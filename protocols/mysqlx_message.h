@@ -73,11 +73,12 @@ extern const struct mysqlx_list mysqlx_mechanisms;
 /* The frame CapabilitiesSet, of all but tls. */
 void mysqlx_write_rest(struct wr *out, const struct mysqlx_list *list);
 
+#define MYSQLX_ERROR_PARTS 4
 struct mysqlx_error {
 	bool fatal; /* the connection ends with it */
 	uint16_t code;
 	const char *sql_state;
-	const char *parts[5]; /* of its text; NULL after the last */
+	const char *parts[MYSQLX_ERROR_PARTS + 1]; /* of its text, then NULL */
 };
 void mysqlx_write_error(struct wr *out, const struct mysqlx_error *e);
 
