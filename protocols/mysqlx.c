@@ -25,16 +25,17 @@
  * client believes otherwise.
  *
  * Two things that TLS on only one leg breaks cannot be mended here.  A server
- * takes PLAIN only within TLS, and SHA256_MEMORY only from who has logged in
- * with PLAIN before: a client with TLS picks PLAIN, which a server without TLS
- * refuses as invalid; and to a client without TLS, to a server with, the user
- * has to say that it is to be PLAIN.  TLS on both legs works always, on none as
- * well as it does without us.
+ * takes PLAIN only within TLS, SHA256_MEMORY only of whom it has seen the
+ * password since it started, and MYSQL41 only of mysql_native_password, which
+ * is gone from MySQL 9: a client with TLS picks PLAIN, which a server without
+ * TLS refuses as invalid; and a client without TLS, of a server with, has to be
+ * told to use PLAIN.  TLS on both legs works always, on none as well as it does
+ * without us.
  */
 #include "protocols/mysqlx_message.h"
 #include "protocols/negotiator.h"
 
-/* The codes of a server, and one that was never sent by any. */
+/* The codes of a server. */
 #define CODE_TOO_MANY       1040 /* ER_CON_COUNT_ERROR */
 #define CODE_REJECTED       1045 /* ER_ACCESS_DENIED_ERROR */
 #define CODE_NOT_NOW        1053 /* ER_SERVER_SHUTDOWN */
