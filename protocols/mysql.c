@@ -354,7 +354,8 @@ static const struct neg_option mysql_options[] = {
 
 /* `dbtls test` says this after the greeting: nobody's log-in, with neither
  * plugin nor password. */
-static const uint8_t hello[] = { 39, 0, 0, 1,
+#define HELLO_LEN 39u
+static const uint8_t hello[] = { HELLO_LEN, 0, 0, 1,
 	/* capabilities: version 4.1, a length before the answer */
 	0x00, 0x82, 0, 0,
 	/* 16 MB, utf8, and the filler */
@@ -362,7 +363,8 @@ static const uint8_t hello[] = { 39, 0, 0, 1,
 	0, 0, 0, 0,
 	/* the user, and no answer */
 	'd', 'b', 't', 'l', 's', '\0', 0 };
-_Static_assert(sizeof(hello) == 39 + MYSQL_HEAD_LEN, "must be what it says");
+_Static_assert(sizeof(hello) == MYSQL_HEAD_LEN + HELLO_LEN,
+    "it must be as long as it says");
 
 static const char *const mysql_aliases[] = { "aurora", NULL };
 

@@ -255,7 +255,7 @@ open_sealed(struct negotiator *n, struct rd sealed,
 		return refuse_sealed(n);
 	}
 	password = wr_written(&plain);
-	if (my->held) {
+	if (my->held || p == NULL) {
 		v = mysql_login_send(n, &password);
 		if (p != NULL && v.kind == V_NEXT)
 			(void)take(n, p);

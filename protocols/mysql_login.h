@@ -64,8 +64,8 @@ struct mysql_login {
  * False if it does not come as far as its answer, or that cannot be told.
  *
  * What a client announced and the server did not offer some clients leave out,
- * and some do not; where the server's leg is in clear its offer may be anyone's.
- * So of the fields that may be missing each may be another.
+ * and some do not; where the server's leg is in clear its offer may be that of
+ * anyone.  So of the fields that may be missing each may be another.
  */
 bool mysql_login_read(struct rd payload, uint32_t caps, uint32_t server_caps,
     struct mysql_login *l);

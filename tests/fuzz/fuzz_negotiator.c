@@ -154,8 +154,8 @@ choose_setup(struct rd *r)
 	setup.local[LEG_CLIENT] = (rules & RULE_LOCAL_CLIENT) != 0;
 	setup.local[LEG_SERVER] = (rules & RULE_LOCAL_SERVER) != 0;
 	setup.no_services = (rest & REST_NO_SERVICES) != 0;
-	memset(setup.leaf[LEG_CLIENT], rest >> 2 & 3u, NEG_DIGEST_LEN);
-	memset(setup.leaf[LEG_SERVER], rest >> 4 & 3u, NEG_DIGEST_LEN);
+	memset(setup.leaf[LEG_CLIENT], (int)(rest >> 2 & 3u), NEG_DIGEST_LEN);
+	memset(setup.leaf[LEG_SERVER], (int)(rest >> 4 & 3u), NEG_DIGEST_LEN);
 	setup.slice = 1u + rd_u8(r) % SLICE_MAX;
 	return setup;
 }
