@@ -15,17 +15,29 @@ unit_length(struct rd head)
 	return MYSQL_HEAD_LEN + (uint64_t)rd_le24(&head);
 }
 
+/* Ids come round within a file that is being loaded, whose packets may hold
+ * anything; only its last one is empty.  What else a client says is a command's
+ * first packet, or of fewer than there are ids. */
+static bool
+goes_on(struct rd before)
+{
+	uint32_t len = rd_le24(&before);
+	uint8_t id = rd_u8(&before);
+
+	return !before.cut && id == UINT8_MAX && len > 0;
+}
+
 /* The first packet of a command, and its first byte.  One that is longer than
- * any log-in is none: part of a file that is being loaded. */
+ * any log-in is no change of user. */
 static enum unit_act
-unit_judge(struct rd peek)
+unit_judge(struct rd before, struct rd peek)
 {
 	uint32_t len = rd_le24(&peek);
 	uint8_t id = rd_u8(&peek);
 	uint8_t command = rd_u8(&peek);
 
 	if (peek.cut || id != 0 || command != MYSQL_COM_CHANGE_USER ||
-	    len > MYSQL_PAYLOAD_MAX)
+	    len > MYSQL_PAYLOAD_MAX || goes_on(before))
 		return UNIT_PASS;
 	return UNIT_WAKE;
 }

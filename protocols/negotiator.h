@@ -204,8 +204,9 @@ struct neg_units {
 	/* Of the whole unit, head included; less than `head` is a fault of the
 	 * peer, and the session ends (REASON_PROTOCOL). */
 	uint64_t (*length)(struct rd head);
-	/* `peek` bytes from its start, or the whole of a shorter unit. */
-	enum unit_act (*judge)(struct rd peek);
+	/* `peek` bytes from its start, or the whole of a shorter unit; and the
+	 * head of the unit before it, empty if it is the relay's first. */
+	enum unit_act (*judge)(struct rd before, struct rd peek);
 };
 
 /*

@@ -23,6 +23,12 @@ first_bytes(struct rd bytes, size_t n)
 	return rd_take(&bytes, n);
 }
 
+static struct rd
+units_before(const struct units *u)
+{
+	return (struct rd){ .at = u->before, .left = u->nbefore };
+}
+
 /* Judges the unit that `bytes` begins with; one that passes is counted. */
 static enum unit_begin
 unit_begin(struct units *u, struct rd bytes)
@@ -40,8 +46,10 @@ unit_begin(struct units *u, struct rd bytes)
 	    first_bytes(bytes, length < ops->peek ? (size_t)length : ops->peek);
 	if (peek.cut)
 		return UNIT_BEGIN_MORE;
-	if (ops->judge(peek) == UNIT_WAKE)
+	if (ops->judge(units_before(u), peek) == UNIT_WAKE)
 		return UNIT_BEGIN_WAKE;
+	memcpy(u->before, head.at, head.left);
+	u->nbefore = head.left;
 	u->left = length;
 	return UNIT_BEGIN_PASS;
 }

@@ -13,8 +13,10 @@
 #include "protocols/negotiator.h"
 
 struct units {
-	const struct neg_units *ops; /* NULL: all passes */
-	uint64_t left;               /* of the unit that is passing */
+	const struct neg_units *ops;  /* NULL: all passes */
+	uint64_t left;                /* of the unit that is passing */
+	uint8_t before[NEG_HEAD_MAX]; /* the head of the last that passed */
+	size_t nbefore;               /* ops->head, or 0: none has yet */
 	/* A unit's beginning, before it could be judged. */
 	uint8_t held[NEG_HEAD_MAX];
 	size_t nheld;

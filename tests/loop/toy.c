@@ -43,10 +43,11 @@ toy_length(struct rd head)
 }
 
 static enum unit_act
-toy_judge(struct rd peek)
+toy_judge(struct rd before, struct rd peek)
 {
 	uint8_t type;
 
+	(void)before;
 	rd_skip(&peek, HEAD);
 	type = rd_u8(&peek);
 	return type == WAKE || type == NUDGE ? UNIT_WAKE : UNIT_PASS;

@@ -36,7 +36,9 @@ struct play {
 	bool asked;                 /* the server was sent a preamble */
 	bool spoken;                /* the client has said something */
 	bool dialling;              /* and it had not before */
-	uint64_t passing[LEG_COUNT]; /* of a unit that is watched */
+	uint64_t passing[LEG_COUNT];             /* of a unit that is watched */
+	uint8_t before[LEG_COUNT][NEG_HEAD_MAX]; /* its head */
+	size_t nbefore[LEG_COUNT];
 };
 
 static const char *const leg_names[LEG_COUNT] = { "client", "server" };
@@ -355,6 +357,7 @@ carry_out_relay(struct play *p)
 		fputs("relay\n", p->log);
 	promise(p, p->n.units[LEG_SERVER] == NULL, "watches the server");
 	p->passing[LEG_CLIENT] = p->passing[LEG_SERVER] = 0;
+	p->nbefore[LEG_CLIENT] = p->nbefore[LEG_SERVER] = 0;
 	p->state = PLAY_RELAYING;
 }
 
@@ -451,6 +454,7 @@ judge_unit(struct play *p, enum leg_id from)
 	const struct neg_units *u = p->n.units[from];
 	const struct row *r = &p->unread[from];
 	struct rd look = { .at = r->at, .left = r->len };
+	struct rd before = { .at = p->before[from], .left = p->nbefore[from] };
 	uint64_t len;
 
 	if (r->len < u->head)
@@ -460,7 +464,9 @@ judge_unit(struct play *p, enum leg_id from)
 	look.left = least(len, u->peek);
 	if (len >= u->head && r->len < look.left)
 		return false;
-	if (len >= u->head && u->judge(look) == UNIT_PASS) {
+	if (len >= u->head && u->judge(before, look) == UNIT_PASS) {
+		memcpy(p->before[from], look.at, u->head);
+		p->nbefore[from] = u->head;
 		p->passing[from] = len;
 		return true;
 	}

@@ -105,7 +105,7 @@ my_java() { # PROGRAM ARG...
 my_java_store() {
 	[ -e "$WORK/clients/cas.p12" ] || my_java keytool -importcert -noprompt \
 		-file "$PKI/ca2.crt" -alias ca2 -storepass changeit \
-		-keystore "$WORK/clients/cas.p12" >&2
+		-keystore "$WORK/clients/cas.p12" >"$WORK/keytool.log" 2>&1
 }
 my_java_driver() { # NAME ROOT-OF-THE-DRIVER
 	my_java_store || return 1

@@ -120,29 +120,41 @@ blob() { # CLIENT SERVER LEGS
 		'^ok 41943040 bytes, the same' ask "$1" "$2" "$3" app do=blob
 }
 
-# A file whose packets begin with the byte that is COM_CHANGE_USER as well; of
-# so many that the numbers of packets go round, and it is theirs at 0 too.
-load_file() { # lines of 4096 bytes
-	seq 1 2000 | awk '{ printf "\021%04d%04090d\n", $1, 0 }' \
-		>"$WORK/load.txt"
-	[ "$(stat -c %s "$WORK/load.txt")" = $((2000 * 4096)) ]
+# A file whose packets read like COM_CHANGE_USER, of so many that the numbers of
+# packets go round, so that they have its number as well; and the hash of each.
+load_file() {
+	python3 - "$WORK/load" <<-'PYTHON'
+		import hashlib
+		import sys
+		with open(sys.argv[1] + '.bin', 'wb') as data, \
+		        open(sys.argv[1] + '.sums', 'w') as sums:
+		    for i in range(2000):
+		        line = b'\x11app\0\x07secret\0app\0\x2d\0'
+		        line += (b'sha256_password\0', b'caching_sha2_password\0',
+		                 b'')[i % 3]
+		        line += b'%04d' % i
+		        line += b'x' * (4095 - len(line))
+		        data.write(line + b'\n')
+		        print(hashlib.sha256(line).hexdigest(), file=sums)
+	PYTHON
 }
 load() { # SERVER LEGS
 	check "$1, $2: LOAD DATA LOCAL of 2000 packets" \
-		"^2000 $(md5sum <"$WORK/load.txt" | cut -c1-32)" \
+		"^2000 $(sort "$WORK/load.sums" | md5sum | cut -c1-32)" \
 		load_in_shell "$1" "$2"
 }
 load_in_shell() { # SERVER LEGS
 	local program=mariadb
 	[ "$1" != mysql97 ] || program=mysql
 	my_flush "$1"
-	shell "$1" "$program" app "$2" --batch --raw --skip-column-names \
+	shell "$1" "$program" app "$2" --batch --skip-column-names \
 		--local-infile=1 --net-buffer-length=4096 app -e "
-		CREATE TEMPORARY TABLE t (v VARCHAR(4100) CHARACTER SET latin1);
-		LOAD DATA LOCAL INFILE '$WORK/load.txt' INTO TABLE t
-			CHARACTER SET latin1 FIELDS ESCAPED BY '';
-		SELECT v FROM t ORDER BY v" >"$WORK/loaded.txt"
-	echo "$(wc -l <"$WORK/loaded.txt") $(md5sum <"$WORK/loaded.txt")"
+		CREATE TEMPORARY TABLE t (v VARBINARY(4100));
+		LOAD DATA LOCAL INFILE '$WORK/load.bin' INTO TABLE t
+			CHARACTER SET binary FIELDS ESCAPED BY '';
+		SELECT SHA2(v, 256) FROM t ORDER BY 1" >"$WORK/loaded.sums"
+	echo "$(wc -l <"$WORK/loaded.sums")" \
+		"$(md5sum <"$WORK/loaded.sums" | cut -c1-32)"
 }
 
 # --- binary logs -----------------------------------------------------------

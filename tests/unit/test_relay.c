@@ -567,8 +567,9 @@ unit_length(struct rd head)
 }
 
 static enum unit_act
-unit_judge(struct rd peek)
+unit_judge(struct rd before, struct rd peek)
 {
+	(void)before;
 	rd_skip(&peek, 2);
 	return rd_u8(&peek) == '!' ? UNIT_WAKE : UNIT_PASS;
 }

@@ -19,11 +19,12 @@ packet_length(struct rd head)
 }
 
 static enum unit_act
-packet_judge(struct rd peek)
+packet_judge(struct rd before, struct rd peek)
 {
 	uint32_t len = rd_le24(&peek);
 	uint8_t number = rd_u8(&peek), what = rd_u8(&peek);
 
+	(void)before;
 	return len > 0 && number == 0 && what == '!' ? UNIT_WAKE : UNIT_PASS;
 }
 
@@ -37,8 +38,9 @@ short_length(struct rd head)
 }
 
 static enum unit_act
-short_judge(struct rd peek)
+short_judge(struct rd before, struct rd peek)
 {
+	(void)before;
 	rd_skip(&peek, 1);
 	return rd_u8(&peek) == '!' ? UNIT_WAKE : UNIT_PASS;
 }
@@ -56,21 +58,36 @@ huge_length(struct rd head)
 }
 
 static enum unit_act
-always_wake(struct rd peek)
+always_wake(struct rd before, struct rd peek)
 {
+	(void)before;
 	(void)peek;
 	return UNIT_WAKE;
 }
 
 static enum unit_act
-always_pass(struct rd peek)
+always_pass(struct rd before, struct rd peek)
 {
+	(void)before;
 	(void)peek;
 	return UNIT_PASS;
 }
 
 static const struct neg_units huge = { 8, 8, huge_length, always_pass };
 static const struct neg_units alarm_units = { 1, 1, short_length, always_wake };
+
+/* Wakes at '!', unless what came before was one byte longer. */
+static enum unit_act
+after_judge(struct rd before, struct rd peek)
+{
+	uint8_t len = rd_u8(&peek), len_before = rd_u8(&before);
+
+	return rd_u8(&peek) == '!' && (before.cut || len_before != len + 1)
+	    ? UNIT_WAKE
+	    : UNIT_PASS;
+}
+
+static const struct neg_units after = { 1, 2, short_length, after_judge };
 
 #define BYTES(s) (s), sizeof(s) - 1
 
@@ -109,6 +126,11 @@ static const struct {
 	    BYTES("\20abcdefghijklmno\4abc\1\2!rest"), 21, UNITS_WAKE },
 	{ "held until that is there", &shorts, BYTES("\50abcdefghijklmn"), 0,
 	    UNITS_PASS },
+	{ "nothing is before the first", &after, BYTES("\2!"), 0, UNITS_WAKE },
+	{ "judged by what is before it", &after, BYTES("\3ab\2!\4abc\2!"), 9,
+	    UNITS_WAKE },
+	{ "by the last that passed, alone", &after, BYTES("\3ab\4abc\2!"), 7,
+	    UNITS_WAKE },
 	{ "no length at all", &shorts, BYTES("\2a\0\2b"), 2, UNITS_BROKEN },
 	{ "less than its head", &huge, BYTES("\0\0\0\0\0\0\0\7abcdefghijklmn"),
 	    0, UNITS_BROKEN },
