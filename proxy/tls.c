@@ -71,6 +71,7 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 	SSL_set_bio(t->ssl, bio, bio);
 	if (SSL_set_app_data(t->ssl, t) != 1 || !tls_take_side(t))
 		goto fail;
+	tls_cleanse(t, true);
 	return t;
 fail:
 	tls_free(t);
@@ -251,6 +252,15 @@ tls_read(struct tls *t, struct tls_io *io, uint8_t *plain, size_t cap,
 		result = TLS_FAILED;
 	tls_io_end(t);
 	return result;
+}
+
+void
+tls_cleanse(struct tls *t, bool on)
+{
+	if (on)
+		(void)SSL_set_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		(void)SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
 /* The next key, before this one has sealed more than it should.  TLS 1.2 has

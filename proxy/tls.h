@@ -102,6 +102,11 @@ enum tls_result tls_handshake(struct tls *t, struct tls_io *io);
 enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
     size_t cap, size_t *len);
 
+/* Whether OpenSSL's own copy of what was read is wiped at once: on at first,
+ * for a password may come; off for a relay, where it would cost as much as a
+ * good part of decrypting. */
+void tls_cleanse(struct tls *t, bool on);
+
 /* Encrypts all of `plain` into full records.  io->out must have room for
  * TLS_SEALED_MAX(len). */
 enum tls_result tls_write(struct tls *t, struct tls_io *io,

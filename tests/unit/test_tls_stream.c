@@ -5,6 +5,7 @@
 #include "proxy/tls.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -694,6 +695,73 @@ too_much_during_a_renegotiation_fails(void)
 	world_endpoint_free(e);
 }
 
+/* What OpenSSL gives back of its memory is looked at first. */
+#define SECRET "a word that nobody else knows"
+static bool secret_was_left;
+
+static void *
+take_memory(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(n);
+}
+
+static void
+give_memory(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (p != NULL &&
+	    memmem(p, malloc_usable_size(p), SECRET, strlen(SECRET)) != NULL)
+		secret_was_left = true;
+	free(p);
+}
+
+static void *
+change_memory(void *p, size_t n, const char *file, int line)
+{
+	void *q = take_memory(n, file, line);
+
+	if (p != NULL && q != NULL) {
+		memcpy(q, p,
+		    malloc_usable_size(p) < n ? malloc_usable_size(p) : n);
+		give_memory(p, file, line);
+	}
+	return q;
+}
+
+static bool
+is_left_by_reading(struct wire *w)
+{
+	uint8_t got[sizeof(SECRET)];
+	size_t len;
+
+	secret_was_left = false;
+	wire_peer_write(w, SECRET, sizeof(SECRET));
+	(void)wire_read(w, got, sizeof(got), &len);
+	CU_ASSERT_EQUAL(len, sizeof(SECRET));
+	CU_ASSERT_STRING_EQUAL(got, SECRET);
+	return secret_was_left;
+}
+
+static void
+nothing_of_what_was_read_is_left(void)
+{
+	struct endpoint *e = world_full();
+	struct wire w;
+
+	wire_open_good(&w, e);
+	CU_ASSERT_FALSE(is_left_by_reading(&w));
+	/* Otherwise this has seen nothing at all. */
+	tls_cleanse(w.tls, false);
+	CU_ASSERT_TRUE(is_left_by_reading(&w));
+	tls_cleanse(w.tls, true);
+	CU_ASSERT_FALSE(is_left_by_reading(&w));
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 static CU_TestInfo tests[] = {
 	TEST(garbage_is_called_what_it_is),
 	TEST(half_a_handshake_waits),
@@ -718,11 +786,15 @@ static CU_TestInfo tests[] = {
 	TEST(renegotiation_judges_again),
 	TEST(late_alerts_are_not_about_the_identity),
 	TEST(too_much_during_a_renegotiation_fails),
+	TEST(nothing_of_what_was_read_is_left),
 	CU_TEST_INFO_NULL,
 };
 
 int
 main(void)
 {
+	if (CRYPTO_set_mem_functions(take_memory, change_memory, give_memory) !=
+	    1)
+		return 1;
 	return world_main("tls_stream", tests);
 }
