@@ -97,6 +97,9 @@ mysql_step_woken(struct negotiator *n)
 		neg_forward(n, LEG_CLIENT, mysql_packet_len(&p));
 		return mysql_relay(n);
 	}
+	if (n->in[LEG_SERVER].left > 0)
+		return mysql_protocol_error(n, LEG_SERVER,
+		    "server spoke before it had heard of the change of user");
 	my->changing = true;
 	my->held = true;
 	my->held_shift = mysql_id_heard(my, LEG_CLIENT, p.id);

@@ -511,7 +511,9 @@ relay_leg(struct play *p, enum leg_id from)
 	return p->state == PLAY_RELAYING && receive(p, from);
 }
 
-/* True: it was woken, and is to be asked again. */
+/* The server first, which is not watched: what it has said goes on, whatever
+ * the client's bytes turn out to be.  True: it was woken, and is to be asked
+ * again. */
 static bool
 relay_all(struct play *p)
 {
@@ -520,7 +522,7 @@ relay_all(struct play *p)
 
 	while (more) {
 		more = false;
-		for (i = 0; i < LEG_COUNT && p->state == PLAY_RELAYING; i++)
+		for (i = LEG_COUNT; i-- > 0 && p->state == PLAY_RELAYING;)
 			more |= relay_leg(p, (enum leg_id)i);
 	}
 	return p->state == PLAY_NEGOTIATING;
