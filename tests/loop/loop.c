@@ -42,6 +42,7 @@ static const CU_TestInfo all_tests[] = {
 	TEST(wake_waits_for_no_reader),
 	TEST(nothing_of_a_login_stays_in_shared_buffers),
 	TEST(drain_of_the_woken),
+	TEST(end_without_close_notify_is_what_its_protocol_says),
 	TEST(dial_waits_for_a_client_that_stays),
 	TEST(client_that_left_at_once_is_not_dialled_for),
 	TEST(client_that_spoke_at_once_is_refused_before_the_dial),

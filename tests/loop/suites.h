@@ -35,6 +35,7 @@ void woken_sessions_end(void);
 void wake_waits_for_no_reader(void);
 void nothing_of_a_login_stays_in_shared_buffers(void);
 void drain_of_the_woken(void);
+void end_without_close_notify_is_what_its_protocol_says(void);
 
 /* waits.c */
 void dial_waits_for_a_client_that_stays(void);

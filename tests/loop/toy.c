@@ -237,14 +237,16 @@ toy_where(const struct negotiator *n)
 	return "?";
 }
 
-#define TOY(its_name)                                                      \
-	{                                                                  \
-		.name = (its_name), .window = WINDOW,                      \
-		.state_size = sizeof(struct toy_state_of),                 \
-		.server_start = NEG_START_FIRST, .client_chooses = true,   \
-		.step = toy_step, .refuse = toy_refuse, .where = toy_where \
+#define TOY(its_name, leaves_so)                                         \
+	{                                                                \
+		.name = (its_name), .window = WINDOW,                    \
+		.state_size = sizeof(struct toy_state_of),               \
+		.server_start = NEG_START_FIRST, .client_chooses = true, \
+		.no_close_notify = (leaves_so), .step = toy_step,        \
+		.refuse = toy_refuse, .where = toy_where                 \
 	}
 
-const struct neg_ops toy = TOY("toy");
-const struct neg_ops toy_that_waits = TOY("toy_that_waits");
-const struct neg_ops toy_that_waits_long = TOY("toy_that_waits_long");
+const struct neg_ops toy = TOY("toy", false);
+const struct neg_ops toy_without_goodbye = TOY("toy_without_goodbye", true);
+const struct neg_ops toy_that_waits = TOY("toy_that_waits", false);
+const struct neg_ops toy_that_waits_long = TOY("toy_that_waits_long", false);

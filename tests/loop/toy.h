@@ -33,6 +33,8 @@
 #define TOY_REFUSAL "E"
 
 extern const struct neg_ops toy;
+/* Its peers end TLS without close_notify. */
+extern const struct neg_ops toy_without_goodbye;
 /* Dials once the client has stayed a while, or an hour. */
 extern const struct neg_ops toy_that_waits;
 extern const struct neg_ops toy_that_waits_long;

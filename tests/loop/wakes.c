@@ -518,6 +518,39 @@ play_drain(size_t i)
 	fake_fini(&d.fake);
 }
 
+/* The same end, and what the protocol makes of it. */
+#define CUT(what, its_ops, ...)                                                \
+	{                                                                      \
+		.name = what, .settings = MODE_FULL TLS_ALLOW, .cert = "good", \
+		.ops = &its_ops, __VA_ARGS__                                   \
+	}
+#define CUTS_SERVER                                       \
+	.server = { LETS_IN_TLS, SEND("r"), FIN, DRAIN }, \
+	.client = { IS_IN, RECEIVE(1), DRAIN }, SEES(TOY_LOGIN), GETS("r")
+#define CUTS_CLIENT                                                \
+	.server = { LETS_IN_TLS, GETS_MESSAGE(TOY_QUERY), DRAIN }, \
+	.client = { IS_IN_TLS, SEND(TOY_QUERY), FIN, DRAIN },      \
+	SEES(TOY_LOGIN TOY_QUERY)
+
+static const struct scenario cuts[] = {
+	CUT("server_cut_off", toy, CUTS_SERVER, .ends = ENDING_RESET,
+	    ENDS("server_truncated", BYTES(0, 2))),
+	CUT("server_left", toy_without_goodbye, CUTS_SERVER, .ends = ENDING_FIN,
+	    ENDS("server_closed", BYTES(0, 2))),
+	CUT("client_cut_off", toy, CUTS_CLIENT,
+	    ENDS("client_truncated", BYTES(5, 1))),
+	CUT("client_left", toy_without_goodbye,
+	    .server = { LETS_IN_TLS, GETS_MESSAGE(TOY_QUERY), SEES_OFF },
+	    .client = { IS_IN_TLS, SEND(TOY_QUERY), FIN, DRAIN },
+	    SEES(TOY_LOGIN TOY_QUERY), ENDS("client_closed", BYTES(5, 1))),
+};
+
+void
+end_without_close_notify_is_what_its_protocol_says(void)
+{
+	scenarios_play(cuts, COUNT(cuts));
+}
+
 void
 drain_of_the_woken(void)
 {
