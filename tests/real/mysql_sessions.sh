@@ -94,6 +94,19 @@ another_user() { # CLIENT SERVER LEGS USER
 		ask "$1" "$2" "$3" app do=change user2="$4" password2=wrong
 }
 
+# What is compressed is not seen: a change of user that needs more than the fast
+# way works where the legs are alike.
+another_user_compressed() { # CLIENT SERVER LEGS USER
+	local want="^ok $4@%"
+	case $3 in
+	PT) want='^error 1045 ' ;;
+	TP) return ;;
+	esac
+	check "$2, $3: $1, compressed, becomes $4, cold" "$want" \
+		ask "$1" "$2" "$3" empty do=change user2="$4" \
+		password2="$(my_password "$4")" compress=yes
+}
+
 large() { # CLIENT SERVER LEGS [KEY=VALUE]...
 	check "$2, $3: $1, nine megabytes ${*:4}" \
 		"^ok 9437184\|$LARGE_MD5\|$([ $# = 3 ] && echo OFF || echo ON)" \
@@ -232,6 +245,7 @@ for server in "${present[@]}"; do
 		for user in caching sha256; do
 			for_each "mysql2 mysqldb" "$server" another_user $user
 		done
+		for_each mysql2 "$server" another_user_compressed caching
 		ways=(--compression-algorithms=zlib
 			--compression-algorithms=zstd) ;;
 	*)
