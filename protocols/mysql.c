@@ -80,7 +80,7 @@ first_is_ssl_request(struct negotiator *n, const struct mysql_packet *p)
 		return garbled(n, REASON_PROTOCOL,
 		    "client sent packets out of order", NULL);
 	mysql_head_read(&r, &h);
-	my->caps = h.caps;
+	my->caps = h.caps & ~my->withheld;
 	my->more = h.more;
 	my->more_known = !r.cut;
 	rd_skip(&n->in[LEG_CLIENT], mysql_packet_len(p));
@@ -110,7 +110,7 @@ mysql_first(struct negotiator *n, const struct mysql_packet *p)
 	}
 	if (caps & MYSQL_SSL)
 		return first_is_ssl_request(n, p);
-	my->caps = caps;
+	my->caps = caps & ~my->withheld;
 	my->at = MYSQL_AT_LOGIN;
 	return neg_next();
 }

@@ -62,9 +62,10 @@ enum mysql_at {
 struct mysql {
 	enum mysql_at at;
 	uint8_t last[LEG_COUNT]; /* the id that was seen or sent last */
-	uint32_t server_caps;
-	uint32_t caps; /* the client's, as it said first */
-	uint32_t more; /* MariaDB's */
+	uint32_t server_caps;    /* as the client is told them, but for TLS */
+	uint32_t withheld;       /* what the client is not told of */
+	uint32_t caps;           /* the client's, as it said first */
+	uint32_t more;           /* MariaDB's */
 	bool more_known;
 	bool old_client;       /* older than 4.1: it knows no sqlstate */
 	uint16_t server_error; /* said instead of a greeting */

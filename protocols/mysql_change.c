@@ -7,8 +7,6 @@
  */
 #include "protocols/mysql.h"
 
-#define ABOUT_COMPRESSION (MYSQL_COMPRESS | MYSQL_ZSTD)
-
 static uint64_t
 unit_length(struct rd head)
 {
@@ -55,7 +53,7 @@ struct verdict
 mysql_relay(struct negotiator *n)
 {
 	struct mysql *my = n->state;
-	bool compressed = (my->caps & my->server_caps & ABOUT_COMPRESSION) != 0;
+	bool compressed = (my->caps & my->server_caps & MYSQL_COMPRESSION) != 0;
 
 	if (mysql_legs_differ(n) && !compressed)
 		n->units[LEG_CLIENT] = &watch;

@@ -138,17 +138,30 @@ greeted_by_error(struct negotiator *n, const struct mysql_packet *p)
 	    remedy_for_error(my->server_error));
 }
 
+/* A client with TLS that changes its user may send a password as it is.  Where
+ * the server's leg has no TLS we must see that, so nothing may be compressed:
+ * mysql_change.c cannot look into it. */
+static bool
+must_see_all(const struct negotiator *n)
+{
+	return n->policy->client != CLIENT_TLS_OFF &&
+	    n->policy->server == SERVER_TLS_NEVER && !n->leg[LEG_SERVER].local;
+}
+
 static struct verdict
 pass_greeting(struct negotiator *n, const struct mysql_packet *p,
     const struct mysql_greeting *g)
 {
 	struct mysql *my = n->state;
 	struct wr *out = &n->out[LEG_CLIENT];
-	uint32_t caps = n->policy->client == CLIENT_TLS_OFF
-	    ? g->caps & ~(uint32_t)ABOUT_TLS
-	    : g->caps | MYSQL_SSL;
+	uint32_t caps;
 
-	my->server_caps = g->caps;
+	if (must_see_all(n))
+		my->withheld = MYSQL_COMPRESSION;
+	my->server_caps = g->caps & ~my->withheld;
+	caps = n->policy->client == CLIENT_TLS_OFF
+	    ? my->server_caps & ~(uint32_t)ABOUT_TLS
+	    : my->server_caps | MYSQL_SSL;
 	my->nonce_known = true;
 	memcpy(my->nonce, g->nonce, sizeof(my->nonce));
 	memcpy(my->proof_nonce, g->nonce, sizeof(my->proof_nonce));

@@ -33,6 +33,7 @@ enum mysql_capability {
 	MYSQL_ZSTD = 1 << 26,
 	MYSQL_SSL_VERIFY = 1 << 30, /* means nothing on the wire */
 };
+#define MYSQL_COMPRESSION ((uint32_t)(MYSQL_COMPRESS | MYSQL_ZSTD))
 
 /* The first byte of what a server says during log-in. */
 enum mysql_type {
