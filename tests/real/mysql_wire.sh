@@ -55,6 +55,14 @@ log_in_all() { # LEG ENDPOINT
 	done
 }
 
+# Compression would hide from dbtls that a password is asked for.
+change_compressed() { # USER LEG ENDPOINT
+	my_flush server
+	check "$3: mysql2, compressed, becomes $1, cold" "^ok $1@%" \
+		my_ask mysql2 empty "${port[$3]}" "$2" word=bare do=change \
+		user2="$1" password2="$(my_password "$1")" compress=yes
+}
+
 # --- the theme -------------------------------------------------------------
 
 theme_begin mysql-wire
@@ -103,6 +111,8 @@ check_least "of which there was enough, bytes" "$(bytes secret)" 1000000
 watch_begin
 log_in_all T TP
 log_in_all T TT
+change_compressed caching T TP
+change_compressed sha256 T TP
 watch_end
 check_same "T x P, T x T: no password is seen" "$(found secret)" 0
 check_least "of logins there was enough, bytes" "$(bytes secret)" 10000
