@@ -166,7 +166,7 @@ refuse(const struct loading *l, const struct err *err)
 }
 
 static void
-check_secrets(const struct loading *l, const struct neg_file *f)
+check_content(const struct loading *l, const struct neg_file *f)
 {
 	const struct rd content = { .at = f->bytes, .left = f->len };
 	const char *why;
@@ -179,14 +179,15 @@ check_secrets(const struct loading *l, const struct neg_file *f)
 	    "%s:%u: %s", f->path, line, why);
 }
 
+/* Both ways of reading one give memory that is ours. */
 static void
-load_secrets(const struct loading *l)
+load_file(const struct loading *l,
+    uint8_t *(*read)(const char *path, size_t *len, struct err *err))
 {
 	struct neg_file f = { 0 };
 	struct err err;
 
-	f.bytes = material_secret(l->path, &f.len, &err);
-	if (f.bytes == NULL) {
+	if ((f.bytes = read(l->path, &f.len, &err)) == NULL) {
 		refuse(l, &err);
 		return;
 	}
@@ -197,26 +198,7 @@ load_secrets(const struct loading *l)
 		refuse(l, &err);
 		return;
 	}
-	check_secrets(l, &f);
-}
-
-static void
-load_public(const struct loading *l)
-{
-	struct neg_file f = { 0 };
-	struct err err;
-
-	f.bytes = material_rsa_public(l->path, &f.len, &err);
-	if (f.bytes == NULL) {
-		refuse(l, &err);
-		return;
-	}
-	f.path = strdup(l->path);
-	memcpy(l->at, &f, sizeof(f));
-	if (f.path == NULL) {
-		(void)err_set(&err, "out of memory");
-		refuse(l, &err);
-	}
+	check_content(l, &f);
 }
 
 static void
@@ -236,10 +218,10 @@ load(const struct loading *l)
 {
 	switch (l->option->kind) {
 	case NEG_OPTION_SECRETS:
-		load_secrets(l);
+		load_file(l, material_secret);
 		return;
 	case NEG_OPTION_RSA_PUBLIC:
-		load_public(l);
+		load_file(l, material_rsa_public);
 		return;
 	case NEG_OPTION_RSA_PRIVATE:
 		load_private(l);
