@@ -125,7 +125,8 @@ mysql_too_long(struct negotiator *n, enum leg_id leg)
 }
 
 static struct verdict
-step_first(struct negotiator *n)
+step_client(struct negotiator *n,
+    struct verdict (*heard)(struct negotiator *n, const struct mysql_packet *p))
 {
 	struct mysql_packet p;
 
@@ -137,7 +138,7 @@ step_first(struct negotiator *n)
 	case MYSQL_ARRIVAL_WHOLE:
 		break;
 	}
-	return mysql_first(n, &p);
+	return heard(n, &p);
 }
 
 static struct verdict
@@ -201,22 +202,6 @@ logged_in(struct negotiator *n, const struct mysql_packet *p)
 }
 
 static struct verdict
-step_login(struct negotiator *n)
-{
-	struct mysql_packet p;
-
-	switch (mysql_packet_look(n->in[LEG_CLIENT], &p)) {
-	case MYSQL_ARRIVAL_PART:
-		return await_client(n);
-	case MYSQL_ARRIVAL_TOO_LONG:
-		return mysql_too_long(n, LEG_CLIENT);
-	case MYSQL_ARRIVAL_WHOLE:
-		break;
-	}
-	return logged_in(n, &p);
-}
-
-static struct verdict
 step_server_tls(struct negotiator *n)
 {
 	struct mysql *my = n->state;
@@ -238,11 +223,11 @@ mysql_step(struct negotiator *n)
 	case MYSQL_AT_GREETING:
 		return mysql_step_greeting(n);
 	case MYSQL_AT_FIRST:
-		return step_first(n);
+		return step_client(n, mysql_first);
 	case MYSQL_AT_CLIENT_TLS:
 		return step_client_tls(n);
 	case MYSQL_AT_LOGIN:
-		return step_login(n);
+		return step_client(n, logged_in);
 	case MYSQL_AT_SERVER_TLS:
 		return step_server_tls(n);
 	case MYSQL_AT_LOGGED_IN:
