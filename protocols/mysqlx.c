@@ -207,9 +207,10 @@ asked_notice(struct negotiator *n, const struct mysqlx_frame *f)
 	return neg_next();
 }
 
-/* The answer, and not a byte more: what follows it belongs to TLS. */
+/* What the server says while it is waited for. */
 static struct verdict
-step_asked(struct negotiator *n)
+step_server(struct negotiator *n,
+    struct verdict (*heard)(struct negotiator *n, const struct mysqlx_frame *f))
 {
 	struct mysqlx_frame f;
 
@@ -224,11 +225,18 @@ step_asked(struct negotiator *n)
 	}
 	if (has_said_enough(n, LEG_SERVER))
 		return server_goes_on(n);
-	switch (f.type) {
+	return heard(n, &f);
+}
+
+/* The answer, and not a byte more: what follows it belongs to TLS. */
+static struct verdict
+asked(struct negotiator *n, const struct mysqlx_frame *f)
+{
+	switch (f->type) {
 	case MYSQLX_NOTICE:
-		return asked_notice(n, &f);
+		return asked_notice(n, f);
 	case MYSQLX_OK:
-		skip(n, LEG_SERVER, &f);
+		skip(n, LEG_SERVER, f);
 		return start_server_tls(n);
 	case MYSQLX_ERROR:
 		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
@@ -305,24 +313,11 @@ answer(struct negotiator *n, const struct mysqlx_frame *f)
 }
 
 static struct verdict
-step_answer(struct negotiator *n)
+answer_or_notice(struct negotiator *n, const struct mysqlx_frame *f)
 {
-	struct mysqlx_frame f;
-
-	switch (mysqlx_look(n->in[LEG_SERVER], &f)) {
-	case MYSQLX_PART:
-	case MYSQLX_HEAD:
-		return neg_read(FROM_SERVER);
-	case MYSQLX_BAD:
-		return not_x(n);
-	case MYSQLX_WHOLE:
-		break;
-	}
-	if (has_said_enough(n, LEG_SERVER))
-		return server_goes_on(n);
-	if (f.type != MYSQLX_NOTICE)
-		return answer(n, &f);
-	pass(n, LEG_SERVER, &f);
+	if (f->type != MYSQLX_NOTICE)
+		return answer(n, f);
+	pass(n, LEG_SERVER, f);
 	return neg_next();
 }
 
@@ -535,14 +530,14 @@ mysqlx_step(struct negotiator *n)
 	case AT_CONNECTING:
 		return step_connecting(n);
 	case AT_ASKED:
-		return step_asked(n);
+		return step_server(n, asked);
 	case AT_CLIENT_TLS:
 	case AT_SERVER_TLS:
 		return go_to(n, AT_CLIENT);
 	case AT_HELD:
 	case AT_SETTING:
 	case AT_GETTING:
-		return step_answer(n);
+		return step_server(n, answer_or_notice);
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;
