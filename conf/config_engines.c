@@ -158,7 +158,8 @@ check_plain(struct rules *r)
 		draft_problem(r->d, SETTING_SSL_MODE, true, r->problems,
 		    "\"none\": a client with TLS logs in by PLAIN, which "
 		    "\"%s\" does not take without; demand TLS of the server "
-		    "too, or have clients choose MYSQL41",
+		    "too, or have clients choose SHA256_MEMORY (or, before "
+		    "MySQL 9, MYSQL41)",
 		    s->text);
 }
 
