@@ -183,8 +183,15 @@ struct records {
 	uint16_t n;
 };
 
-/* Is there a CNAME of `name`?  Then it becomes the name. */
-static bool
+enum alias {
+	ALIAS_NONE,
+	ALIAS_FOLLOWED,
+	ALIAS_BROKEN
+};
+
+/* Is there a CNAME of `name`?  Then it becomes the name.  One that cannot be
+ * read is no reason to believe the addresses beside it. */
+static enum alias
 follow_cname(const struct records *records, struct dns_name *name,
     uint32_t *ttl)
 {
@@ -196,20 +203,20 @@ follow_cname(const struct records *records, struct dns_name *name,
 	for (i = 0; i < records->n; i++) {
 		record_read(&record, &r, records->message);
 		if (r.cut)
-			return false;
+			return ALIAS_BROKEN;
 		if (record.type != TYPE_CNAME || record.class != CLASS_IN ||
 		    !name_equals(&record.owner, name))
 			continue;
 		data = record.data;
 		name_read(&target, &data, records->message);
 		if (data.cut)
-			return false;
+			return ALIAS_BROKEN;
 		*name = target;
 		if (record.ttl < *ttl)
 			*ttl = record.ttl;
-		return true;
+		return ALIAS_FOLLOWED;
 	}
-	return false;
+	return ALIAS_NONE;
 }
 
 static void
@@ -249,14 +256,13 @@ read_records(struct dns_answer *a, const struct records *records,
     const struct dns_name *asked)
 {
 	struct dns_name name = *asked;
+	enum alias alias = ALIAS_FOLLOWED;
 	unsigned chain;
 
 	a->ttl = TTL_LONGEST;
-	for (chain = 0; chain < CHAIN_MAX; chain++) {
-		if (!follow_cname(records, &name, &a->ttl))
-			break;
-	}
-	if (!collect_addresses(a, records, &name))
+	for (chain = 0; chain < CHAIN_MAX && alias == ALIAS_FOLLOWED; chain++)
+		alias = follow_cname(records, &name, &a->ttl);
+	if (alias == ALIAS_BROKEN || !collect_addresses(a, records, &name))
 		return DNS_BROKEN;
 	return a->n > 0 ? DNS_FOUND : DNS_NO_DATA;
 }

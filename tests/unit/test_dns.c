@@ -200,7 +200,8 @@ circles_come_to_an_end(void)
 	CU_ASSERT_EQUAL(read_message(&a, &m, "a.test"), DNS_FOUND);
 }
 
-/* Each part is short enough; what the pointers put together is not. */
+/* Each part is short enough; what the pointers put together is not, and an
+ * alias that is none is no reason to take the address beside it. */
 static void
 names_are_never_longer_than_names_may_be(void)
 {
@@ -221,8 +222,8 @@ names_are_never_longer_than_names_may_be(void)
 	}
 	put_record(&m, NULL, 5, 9, label, sizeof(label));
 	put_a(&m, NULL, 9, "\x01\x02\x03\x04");
-	CU_ASSERT_EQUAL(read_message(&a, &m, "a.test"), DNS_FOUND);
-	CU_ASSERT_EQUAL(a.n, 1);
+	CU_ASSERT_EQUAL(read_message(&a, &m, "a.test"), DNS_BROKEN);
+	CU_ASSERT_EQUAL(a.n, 0);
 }
 
 static void
