@@ -11,7 +11,7 @@
  */
 #include "protocols/negotiator.h"
 
-static const struct neg_tls direct_tls = { NULL, NEG_ALPN_NONE };
+static const struct neg_tls direct_tls = { .alpn_rule = NEG_ALPN_NONE };
 
 /* No message has to be seen whole; but a client that leaves while the server
  * is being dialled is only noticed as long as there is room to read. */

@@ -12,7 +12,7 @@
 /* No client waits longer for a greeting. */
 #define PROBE_MAX 60000u
 
-static const struct neg_tls mysql_tls = { NULL, NEG_ALPN_NONE };
+static const struct neg_tls mysql_tls = { .alpn_rule = NEG_ALPN_NONE };
 
 const struct mysql_options *
 mysql_options_of(const struct negotiator *n)

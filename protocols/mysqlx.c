@@ -63,7 +63,7 @@ static const uint8_t hello[] = { 0x01, 0x00, 0x00, 0x00,
 #define ANSWER_MAX    192u   /* the longest of our own */
 #define WINDOW        (SAID_MAX + MYSQLX_FRAME_MAX + QUESTIONS_MAX * ANSWER_MAX)
 
-static const struct neg_tls tls_asked = { NULL, NEG_ALPN_NONE };
+static const struct neg_tls tls_asked = { .alpn_rule = NEG_ALPN_NONE };
 
 enum at {
 	AT_CLIENT = 0, /* its turn */

@@ -33,12 +33,30 @@ check_cursors(const struct negotiator *n)
 	return NULL;
 }
 
-/* With SERVER_TLS_FIRST there is nothing to be said before the ClientHello. */
+/*
+ * A preamble is what may be said in clear to ask for TLS.  Where TLS is not
+ * asked for it may still have to be said, while the client's leg is not what it
+ * must be: after the ClientHello where that comes first, and to a server that
+ * is to have no TLS.
+ */
+static bool
+preamble_is_due(const struct negotiator *n)
+{
+	switch (n->policy->server) {
+	case SERVER_TLS_NEVER:
+		return true;
+	case SERVER_TLS_REQUIRED:
+		return !n->leg[LEG_SERVER].tls_up;
+	case SERVER_TLS_FIRST:
+		return n->leg[LEG_SERVER].tls_up;
+	}
+	return false;
+}
+
 static bool
 is_preamble(const struct negotiator *n, struct rd out)
 {
-	return n->policy->server == SERVER_TLS_REQUIRED &&
-	    !n->leg[LEG_SERVER].tls_up && n->ops->preamble != NULL &&
+	return preamble_is_due(n) && n->ops->preamble != NULL &&
 	    n->ops->preamble(n, out);
 }
 
@@ -99,6 +117,23 @@ check_tls(const struct negotiator *n, const struct verdict *v)
 	if (v->tls == NULL ||
 	    (v->tls->alpn == NULL) != (v->tls->alpn_rule == NEG_ALPN_NONE))
 		return "internal fault: TLS without its terms";
+	if (v->tls->wrap != NULL &&
+	    (v->tls->wrap->head == 0 || v->tls->wrap->head > NEG_HEAD_MAX))
+		return "internal fault: a wrapping that is none";
+	return NULL;
+}
+
+/* What would come next out of its records is not what comes next in clear: none
+ * of it may be left. */
+static const char *
+check_stop(const struct negotiator *n, const struct verdict *v)
+{
+	if (v->leg != LEG_CLIENT || !n->leg[LEG_CLIENT].tls_up)
+		return "internal fault: stopped TLS where there is none";
+	if (n->policy->client == CLIENT_TLS_REQUIRE)
+		return "internal fault: stopped TLS that is required";
+	if (n->in[LEG_CLIENT].left > 0)
+		return "internal fault: stopped TLS with some of it unread";
 	return NULL;
 }
 
@@ -108,7 +143,8 @@ units_make_sense(const struct neg_units *u)
 {
 	return u == NULL ||
 	    (u->head > 0 && u->head <= u->peek && u->peek <= NEG_HEAD_MAX &&
-		u->length != NULL && u->judge != NULL);
+		u->whole_max <= NEG_UNIT_MAX && u->length != NULL &&
+		u->judge != NULL);
 }
 
 static const char *
@@ -161,6 +197,8 @@ check_verdict(const struct negotiator *n, const struct verdict *v)
 		return check_connect(n);
 	case V_START_TLS:
 		return check_tls(n, v);
+	case V_STOP_TLS:
+		return check_stop(n, v);
 	case V_RELAY:
 		return check_relay(n);
 	case V_DELIVER:
@@ -183,6 +221,8 @@ check_refusal(const struct negotiator *n, const struct verdict *v)
 		return NULL;
 	if (v->kind == V_START_TLS && v->leg == LEG_CLIENT)
 		return check_tls(n, v);
+	if (v->kind == V_STOP_TLS)
+		return check_stop(n, v);
 	return "internal fault: did not refuse";
 }
 
@@ -314,6 +354,12 @@ struct verdict
 neg_start_tls(enum leg_id leg, const struct neg_tls *tls)
 {
 	return (struct verdict){ .kind = V_START_TLS, .leg = leg, .tls = tls };
+}
+
+struct verdict
+neg_stop_tls(enum leg_id leg)
+{
+	return (struct verdict){ .kind = V_STOP_TLS, .leg = leg };
 }
 
 struct verdict

@@ -42,11 +42,13 @@
  *  - before V_CONNECT was carried out nothing is written to the server, read
  *    from it, or done with it;
  *  - while either leg lacks the TLS that its rule demands, out[LEG_SERVER] may
- *    hold a delivery, or, before the server's TLS, what ops->preamble()
- *    recognises; with SERVER_TLS_FIRST not even that;
+ *    hold a delivery, or what ops->preamble() recognises: before the server's
+ *    TLS where it is asked for, and else once the server's own rule is met;
  *  - a relay needs both rules met; a delivery needs the server's, and the
  *    client's is waived only for what ops->unprotected() recognises;
- *  - TLS is not started on a leg whose rule says never.
+ *  - TLS is not started on a leg whose rule says never, and is stopped on
+ *    the client's only, where the rule does not demand it, and with nothing
+ *    left unread.
  *
  * What breaks these is a fault of ours: the session ends with REASON_INTERNAL
  * and out[LEG_SERVER] is emptied.
@@ -102,10 +104,29 @@ enum neg_alpn_rule {
 	NEG_ALPN_REQUIRED,   /* no handshake without it */
 };
 
+/*
+ * How a protocol carries the handshake in messages of its own.  Each flight
+ * goes out as one message; what comes in is unwrapped packet by packet.  Once
+ * the handshake is done both directions are bare records.  At most TLS 1.2:
+ * its handshake ends with the server's flight, so that both sides know which
+ * is the last.  All of it pure.
+ */
+struct neg_wrap {
+	size_t head; /* what stands before a packet's payload: 1 .. 16 bytes */
+	/* Of the whole packet, head included; 0: it is none. */
+	size_t (*length)(struct rd head);
+	/* Writes at most twice as much as it is given. */
+	void (*wrap)(struct rd flight, struct wr *out);
+};
+
 /* How TLS is to be started.  Always a constant of the protocol's file. */
 struct neg_tls {
 	const char *alpn; /* one protocol name; NULL if the rule is none */
 	enum neg_alpn_rule alpn_rule;
+	const struct neg_wrap *wrap; /* NULL: bare records from the start */
+	/* V_STOP_TLS may follow: records are opened one by one, each only when
+	 * all before it has been read. */
+	bool may_stop;
 };
 
 enum verdict_kind {
@@ -113,6 +134,7 @@ enum verdict_kind {
 	V_NEXT,      /* one message dealt with, look again; see neg_step() */
 	V_CONNECT,   /* connect to the server, as n->route says */
 	V_START_TLS, /* on `leg`, as `tls` says */
+	V_STOP_TLS,  /* on `leg`: what follows is in clear, both ways */
 	V_RELAY,     /* join the legs, unread bytes first; we are done */
 	V_DELIVER,   /* send out[LEG_SERVER], take nothing more from the client,
 	              * and when the server ends close both in order */
@@ -122,7 +144,7 @@ enum verdict_kind {
 struct verdict {
 	enum verdict_kind kind;
 	unsigned from;             /* V_READ: FROM_CLIENT, FROM_SERVER */
-	enum leg_id leg;           /* V_START_TLS */
+	enum leg_id leg;           /* V_START_TLS, V_STOP_TLS */
 	const struct neg_tls *tls; /* V_START_TLS */
 };
 
@@ -197,10 +219,14 @@ enum unit_act {
 };
 
 #define NEG_HEAD_MAX 16
+#define NEG_UNIT_MAX (64 * 1024 + 16) /* of those that are held back */
 
 struct neg_units {
 	size_t head; /* bytes that length() must see; 1 .. NEG_HEAD_MAX */
 	size_t peek; /* bytes that judge() must see; head .. NEG_HEAD_MAX */
+	/* Not 0: no unit is longer, and each is sealed as a record of its own
+	 * if the leg it goes to has TLS: it is held back until it is whole. */
+	size_t whole_max;
 	/* Of the whole unit, head included; less than `head` is a fault of the
 	 * peer, and the session ends (REASON_PROTOCOL). */
 	uint64_t (*length)(struct rd head);
@@ -313,8 +339,8 @@ struct neg_ops {
 	 * forbidden.  n->error says why. */
 	struct verdict (*refuse)(struct negotiator *n);
 
-	/* May these bytes go to a server without TLS where TLS is required?
-	 * Pure.  NULL: none may. */
+	/* May these bytes go to a server although a leg lacks the TLS that is
+	 * required of it?  Pure.  NULL: none may. */
 	bool (*preamble)(const struct negotiator *n, struct rd out);
 
 	/* May this message be delivered for a client without TLS where TLS is
@@ -338,11 +364,16 @@ struct negotiator {
 	struct wr out[LEG_COUNT]; /* empty at every call; NEG_OUT_CAP() bytes */
 	struct neg_facts leg[LEG_COUNT];
 	bool connected; /* V_CONNECT has been carried out */
+	/* The host part of the server that was dialled, as the configuration
+	 * has it; NULL before that, and over a unix socket. */
+	const char *server_host;
 
 	/* Set by the negotiator. */
 	struct neg_route route; /* with V_CONNECT */
 	struct neg_key key;     /* with V_RELAY */
-	/* With V_RELAY: by whose bytes they are; NULL: none. */
+	/* With V_RELAY: by whose bytes they are; NULL: none.  Where whole_max
+	 * is set it holds before the relay too: what a step writes to the other
+	 * leg's TLS is whole units, and each is a record of its own. */
 	const struct neg_units *units[LEG_COUNT];
 	struct neg_names names;
 
@@ -381,6 +412,7 @@ struct verdict neg_read(unsigned from);
 struct verdict neg_next(void);
 struct verdict neg_connect(void);
 struct verdict neg_start_tls(enum leg_id leg, const struct neg_tls *tls);
+struct verdict neg_stop_tls(enum leg_id leg);
 struct verdict neg_relay(void);
 struct verdict neg_deliver(void);
 struct verdict neg_end(struct negotiator *n, enum reason reason,
@@ -398,6 +430,7 @@ extern const struct neg_ops neg_redshift;
 extern const struct neg_ops neg_mysql;
 extern const struct neg_ops neg_mariadb;
 extern const struct neg_ops neg_mysqlx;
+extern const struct neg_ops neg_sqlserver;
 extern const struct neg_ops neg_direct; /* engine `tls` */
 
 #endif /* PROTOCOLS_NEGOTIATOR_H */

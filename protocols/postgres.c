@@ -94,8 +94,10 @@ static const uint8_t hello[] = { 0, 0, 0, 20, 0, 3, 0, 0, 'u', 's', 'e', 'r',
 /* After an SSLRequest a peer may be older than ALPN (it came with version
  * 17); a peer that starts TLS at once is not, and must agree to it, or
  * another protocol's bytes could be played to us (ALPACA). */
-static const struct neg_tls tls_asked = { "postgresql", NEG_ALPN_IF_OFFERED };
-static const struct neg_tls tls_at_once = { "postgresql", NEG_ALPN_REQUIRED };
+static const struct neg_tls tls_asked = { .alpn = "postgresql",
+	.alpn_rule = NEG_ALPN_IF_OFFERED };
+static const struct neg_tls tls_at_once = { .alpn = "postgresql",
+	.alpn_rule = NEG_ALPN_REQUIRED };
 
 enum at {
 	AT_OPENING = 0, /* the client asks for this and that */

@@ -71,6 +71,21 @@ leg_reset(struct leg *leg)
 }
 
 void
+leg_remind(struct leg *leg)
+{
+	if (leg->state != LEG_CLOSED)
+		event_active(&leg->on_readable, EV_READ, 0);
+}
+
+/* What came early has no event of the socket's to announce it. */
+static void
+leg_announce_early(struct leg *leg)
+{
+	if (leg->early.len > 0 && leg->reading)
+		leg_remind(leg);
+}
+
+void
 leg_want_read(struct leg *leg, bool want)
 {
 	if (leg->state == LEG_CLOSED || leg->reading == want)
@@ -80,13 +95,7 @@ leg_want_read(struct leg *leg, bool want)
 		(void)event_add(&leg->on_readable, NULL);
 	else
 		(void)event_del(&leg->on_readable);
-}
-
-void
-leg_remind(struct leg *leg)
-{
-	if (leg->state != LEG_CLOSED)
-		event_active(&leg->on_readable, EV_READ, 0);
+	leg_announce_early(leg);
 }
 
 void
@@ -208,6 +217,16 @@ leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
 	return queue_append(&leg->early, unread.at, unread.left);
 }
 
+void
+leg_stop_tls(struct leg *leg)
+{
+	assert(leg->state == LEG_SECURED && tls_how(leg->tls)->may_stop);
+	tls_free(leg->tls);
+	leg->tls = NULL;
+	leg->state = LEG_PLAIN;
+	leg_announce_early(leg);
+}
+
 /* Where leg_receive() puts plaintext. */
 static uint8_t *
 leg_place(struct leg *leg)
@@ -217,38 +236,86 @@ leg_place(struct leg *leg)
 	return (leg->state == LEG_PLAIN ? b->raw : b->plain) + LEG_HEADROOM;
 }
 
-/*
- * Ciphertext or plaintext as it comes: first what came early, then the socket.
- * LEG_OK: some; LEG_WAIT: none now; LEG_ENDED: the socket's end.
- */
+/* LEG_OK: some; LEG_WAIT: none now; LEG_ENDED: the socket's end. */
 static enum leg_result
-leg_take(struct leg *leg, size_t max, struct rd *out, bool *more)
+leg_recv(struct leg *leg, size_t max, struct rd *out, bool *more)
 {
 	uint8_t *raw = leg->buffers->raw + LEG_HEADROOM;
 	ssize_t n;
 
-	*more = leg->early.len > 0;
-	if (leg->early.len > 0) {
-		/* queue_consume() gives its memory back, so this moves first */
-		n = (ssize_t)leg->early.len;
-		memcpy(raw, queue_data(&leg->early), (size_t)n);
-		queue_consume(&leg->early, (size_t)n);
-	} else {
-		if (max > LEG_RAW_MAX)
-			max = LEG_RAW_MAX;
-		do
-			n = recv(leg->fd, raw, max, 0);
-		while (n == -1 && errno == EINTR);
-		if (n == -1 && errno == EAGAIN)
-			return LEG_WAIT;
-		if (n == -1) {
-			(void)leg_fail(leg, errno);
-			return LEG_FAILED;
-		}
-		*more = (size_t)n == max;
+	if (max > LEG_RAW_MAX)
+		max = LEG_RAW_MAX;
+	do
+		n = recv(leg->fd, raw, max, 0);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return LEG_WAIT;
+	if (n == -1) {
+		(void)leg_fail(leg, errno);
+		return LEG_FAILED;
 	}
+	*more = (size_t)n == max;
 	*out = (struct rd){ .at = raw, .left = (size_t)n };
 	return n == 0 ? LEG_ENDED : LEG_OK;
+}
+
+/* The first so many of the early bytes, in the shared buffer:
+ * queue_consume() may give their memory back. */
+static struct rd
+leg_take_early(struct leg *leg, size_t n)
+{
+	uint8_t *raw = leg->buffers->raw + LEG_HEADROOM;
+
+	memcpy(raw, queue_data(&leg->early), n);
+	queue_consume(&leg->early, n);
+	return (struct rd){ .at = raw, .left = n };
+}
+
+/* Ciphertext or plaintext as it comes: first what came early, then the
+ * socket. */
+static enum leg_result
+leg_take(struct leg *leg, size_t max, struct rd *out, bool *more)
+{
+	*more = leg->early.len > 0;
+	if (leg->early.len == 0)
+		return leg_recv(leg, max, out, more);
+	*out = leg_take_early(leg, leg->early.len);
+	return LEG_OK;
+}
+
+/* Puts one more read behind what came early, for those who take it piece by
+ * piece. */
+static enum leg_result
+leg_gather(struct leg *leg)
+{
+	size_t room = leg->early.max - leg->early.len;
+	enum leg_result r = LEG_OK;
+	struct rd bytes;
+	bool more;
+
+	if (room == 0)
+		return LEG_OK;
+	if ((r = leg_recv(leg, room, &bytes, &more)) != LEG_OK)
+		return r;
+	if (queue_append(&leg->early, bytes.at, bytes.left))
+		return LEG_OK;
+	(void)leg_fail(leg, ENOBUFS);
+	return LEG_FAILED;
+}
+
+/* A flight of ours, in messages of the protocol's if it wants that. */
+static bool
+leg_send_flight(struct leg *leg, const uint8_t *flight, size_t len)
+{
+	const struct neg_wrap *wrap = tls_how(leg->tls)->wrap;
+	struct wr out = { .base = leg->buffers->plain,
+		.cap = sizeof(leg->buffers->plain) };
+
+	if (len == 0 || wrap == NULL)
+		return leg_transmit(leg, flight, len);
+	wrap->wrap((struct rd){ .at = flight, .left = len }, &out);
+	assert(!out.full);
+	return leg_transmit(leg, out.base, out.len);
 }
 
 /* One read's worth of handshake; LEG_WAIT: that was not enough. */
@@ -258,7 +325,7 @@ leg_handshake_once(struct leg *leg, struct rd cipher)
 	struct tls_io io = leg_io(leg, cipher.at, cipher.left);
 	enum tls_result r = tls_handshake(leg->tls, &io);
 
-	if (!leg_transmit(leg, io.out, io.out_len) && r != TLS_FAILED)
+	if (!leg_send_flight(leg, io.out, io.out_len) && r != TLS_FAILED)
 		return LEG_FAILED;
 	if (r == TLS_FAILED || r == TLS_ENDED) {
 		leg->error = 0; /* why TLS failed says more than EPIPE */
@@ -267,6 +334,13 @@ leg_handshake_once(struct leg *leg, struct rd cipher)
 	if (r == TLS_MORE)
 		return LEG_WAIT;
 	leg->state = LEG_SECURED;
+	if (tls_how(leg->tls)->wrap != NULL) {
+		/* Nothing is in a packet of the handshake but the handshake. */
+		if (io.in_len == 0)
+			return LEG_OK;
+		(void)leg_fail(leg, EPROTO);
+		return LEG_FAILED;
+	}
 	/* What came behind the handshake waits for leg_receive(). */
 	if (!queue_append(&leg->early, io.in, io.in_len)) {
 		(void)leg_fail(leg, ENOBUFS);
@@ -275,14 +349,57 @@ leg_handshake_once(struct leg *leg, struct rd cipher)
 	return LEG_OK;
 }
 
+/* The payload of the next packet, if it has come whole; false: it has not.
+ * What is no packet is shown as it is: TLS will say what is wrong with it. */
+static bool
+leg_unwrap(struct leg *leg, const struct neg_wrap *wrap, struct rd *payload)
+{
+	struct rd head = { .at = queue_data(&leg->early), .left = wrap->head };
+	size_t len;
+
+	if (leg->early.len < wrap->head)
+		return false;
+	if ((len = wrap->length(head)) < wrap->head) {
+		*payload = leg_take_early(leg, leg->early.len);
+		return true;
+	}
+	if (leg->early.len < len)
+		return false;
+	*payload = leg_take_early(leg, len);
+	rd_skip(payload, wrap->head);
+	return true;
+}
+
+/* Packet by packet: what stands behind the last of the handshake is bare
+ * records, and for leg_receive(). */
+static enum leg_result
+leg_handshake_wrapped(struct leg *leg, const struct neg_wrap *wrap)
+{
+	struct rd payload = { .left = 0 };
+	enum leg_result r = leg_gather(leg);
+
+	if (r == LEG_FAILED)
+		return r;
+	if (r == LEG_ENDED)
+		return LEG_TRUNCATED;
+	/* A client's first flight needs nothing to have come. */
+	r = leg_handshake_once(leg, payload);
+	while (r == LEG_WAIT && leg_unwrap(leg, wrap, &payload))
+		r = leg_handshake_once(leg, payload);
+	return r;
+}
+
 enum leg_result
 leg_handshake(struct leg *leg)
 {
+	const struct neg_wrap *wrap;
 	enum leg_result r;
 	struct rd cipher = { .left = 0 };
 	bool more = false;
 
 	assert(leg->state == LEG_SECURING);
+	if ((wrap = tls_how(leg->tls)->wrap) != NULL)
+		return leg_handshake_wrapped(leg, wrap);
 	/* A client's first flight needs nothing to have come. */
 	r = leg_take(leg, LEG_RAW_MAX, &cipher, &more);
 	if (r == LEG_FAILED)
@@ -290,6 +407,41 @@ leg_handshake(struct leg *leg)
 	if (r == LEG_ENDED)
 		return LEG_TRUNCATED;
 	return leg_handshake_once(leg, cipher);
+}
+
+/* A record's head: type, version, length. */
+#define RECORD_HEAD 5u
+
+static size_t
+leg_early_record(const struct leg *leg)
+{
+	struct rd early = { .at = queue_data(&leg->early),
+		.left = leg->early.len };
+	size_t len;
+
+	rd_skip(&early, RECORD_HEAD - sizeof(uint16_t));
+	len = RECORD_HEAD + rd_be16(&early);
+	return early.cut || len > leg->early.len ? 0 : len;
+}
+
+/* One record, and no byte that stands behind it: that may be in clear. */
+static enum leg_result
+leg_take_record(struct leg *leg, struct rd *out, bool *more)
+{
+	enum leg_result r = LEG_OK;
+	size_t len;
+
+	*more = false;
+	if ((len = leg_early_record(leg)) == 0) {
+		r = leg_gather(leg);
+		len = leg_early_record(leg);
+	}
+	if (len == 0)
+		return r;
+	*out = leg_take_early(leg, len);
+	if (leg_early_record(leg) > 0)
+		leg_announce_early(leg);
+	return LEG_OK;
 }
 
 static enum leg_result
@@ -335,7 +487,11 @@ leg_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
 	if (leg->state == LEG_PLAIN)
 		return leg_take(leg, max, out, more);
 	assert(leg->state == LEG_SECURED);
-	r = leg_take(leg, max, &cipher, more);
+	cipher = *out;
+	if (tls_how(leg->tls)->may_stop)
+		r = leg_take_record(leg, &cipher, more);
+	else
+		r = leg_take(leg, max, &cipher, more);
 	if (r == LEG_ENDED)
 		return LEG_TRUNCATED;
 	if (r != LEG_OK)
@@ -386,6 +542,42 @@ leg_send(struct leg *leg, const uint8_t *bytes, size_t len)
 	for (; len > 0; bytes += part, len -= part) {
 		part = len < LEG_PLAIN_MAX ? len : LEG_PLAIN_MAX;
 		if (!leg_seal(leg, bytes, part))
+			return false;
+	}
+	return true;
+}
+
+/* Seals as many as there is room for in one go. */
+static bool
+leg_seal_units(struct leg *leg, const struct neg_units *units, struct rd *bytes)
+{
+	struct tls_io io = leg_io(leg, NULL, 0);
+	struct rd head, unit;
+	size_t len;
+
+	while (bytes->left > 0) {
+		head = *bytes;
+		len = (size_t)units->length(rd_take(&head, units->head));
+		if (io.out_cap - io.out_len < TLS_SEALED_MAX(len))
+			break;
+		unit = rd_take(bytes, len);
+		if (unit.cut || len == 0)
+			return leg_fail(leg, EPROTO); /* not ours to send */
+		if (tls_write(leg->tls, &io, unit.at, unit.left) != TLS_DONE)
+			return leg_fail(leg, 0);
+	}
+	return leg_transmit(leg, io.out, io.out_len);
+}
+
+bool
+leg_send_units(struct leg *leg, const struct neg_units *units, struct rd bytes)
+{
+	assert(!leg->shut);
+	if (leg->state == LEG_PLAIN)
+		return leg_transmit(leg, bytes.at, bytes.left);
+	assert(leg->state == LEG_SECURED && units->whole_max <= NEG_UNIT_MAX);
+	while (bytes.left > 0) {
+		if (!leg_seal_units(leg, units, &bytes))
 			return false;
 	}
 	return true;

@@ -29,7 +29,7 @@
 #define LEG_SEALED_MAX (TLS_SEALED_MAX(LEG_PLAIN_MAX) + TLS_FLIGHT_MAX)
 
 /* What leg_prepend() may put in front of what has come. */
-#define LEG_HEADROOM 64
+#define LEG_HEADROOM NEG_UNIT_MAX
 
 /* Owned by a worker, used by one leg at a time within one callback. */
 struct leg_buffers {
@@ -96,6 +96,10 @@ void leg_want_write(struct leg *leg, bool want);
  * ahead of time, and is ciphertext.  Takes `tls`.  False if memory is short. */
 bool leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
     __attribute__((warn_unused_result));
+/* From now on it is in clear again, without an alert to say so: for a leg
+ * whose TLS was begun with may_stop.  What came behind the last record that
+ * was opened is what comes next. */
+void leg_stop_tls(struct leg *leg);
 
 enum leg_result {
 	LEG_OK = 0,
@@ -130,6 +134,10 @@ void leg_forget(struct leg *leg, struct rd received);
  * False: the leg failed. */
 bool leg_send(struct leg *leg, const uint8_t *bytes, size_t len)
     __attribute__((warn_unused_result));
+/* The same of whole units, each sealed as a record of its own (or as few as
+ * hold it), and all sent together. */
+bool leg_send_units(struct leg *leg, const struct neg_units *units,
+    struct rd bytes) __attribute__((warn_unused_result));
 
 /* Ends our direction in order, once all has been sent: close_notify, FIN. */
 bool leg_shutdown(struct leg *leg) __attribute__((warn_unused_result));

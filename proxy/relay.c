@@ -171,10 +171,11 @@ relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
 	struct units *u = &f->units;
 
 	result = leg_receive(f->from, LEG_RAW_MAX, bytes, more);
-	if (u->nheld == 0 || result == LEG_WAIT)
+	if (u->held.len == 0 || result == LEG_WAIT)
 		return result;
-	*bytes = leg_prepend(f->from, u->held, u->nheld, *bytes);
-	u->nheld = 0;
+	*bytes =
+	    leg_prepend(f->from, queue_data(&u->held), u->held.len, *bytes);
+	queue_consume(&u->held, u->held.len);
 	return result;
 }
 
@@ -267,14 +268,28 @@ relay_wake(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
 	enum leg_id from =
 	    relay_is_client(r, f->from) ? LEG_CLIENT : LEG_SERVER;
-	const struct units *other = &r->flow[leg_other(from)].units;
+	struct units other = r->flow[leg_other(from)].units;
 	struct rd rest[LEG_COUNT];
 
+	/* `r` may be another relay by the time that all have read it. */
+	units_init(&r->flow[leg_other(from)].units, NULL);
 	relay_stop(r);
 	rest[from] = bytes;
-	rest[leg_other(from)] =
-	    (struct rd){ .at = other->held, .left = other->nheld };
+	rest[leg_other(from)] = (struct rd){ .at = queue_data(&other.held),
+		.left = other.held.len };
 	r->events->woken(r, from, rest, r->arg);
+	units_fini(&other);
+}
+
+/* Whole units, if they are to be told apart. */
+static bool
+relay_put(struct relay_flow *f, struct rd bytes)
+{
+	const struct neg_units *ops = f->units.ops;
+
+	if (ops != NULL && ops->whole_max > 0)
+		return leg_send_units(f->to, ops, bytes);
+	return leg_send(f->to, bytes.at, bytes.left);
 }
 
 static bool
@@ -284,7 +299,7 @@ relay_send(struct relay *r, struct relay_flow *f, struct rd bytes)
 		return true;
 	r->last_ms = relay_now_ms();
 	f->bytes += bytes.left;
-	if (leg_send(f->to, bytes.at, bytes.left))
+	if (relay_put(f, bytes))
 		return true;
 	relay_send_failed(r, f->to);
 	return false;
@@ -306,6 +321,10 @@ relay_send_units(struct relay *r, struct relay_flow *f, struct rd bytes)
 		return false;
 	case UNITS_BROKEN:
 		relay_broken(r, f);
+		return false;
+	case UNITS_MEMORY:
+		r->detail = "out of memory";
+		relay_over(r, REASON_INTERNAL);
 		return false;
 	case UNITS_PASS:
 		break;
@@ -512,11 +531,11 @@ relay_pass_unread(struct relay *r, struct relay_flow *f, struct rd *unread)
 
 	if (f->units.ops != NULL && pass > 0)
 		result = units_follow(&f->units, *unread, &pass);
-	if (result == UNITS_BROKEN)
+	if (result == UNITS_BROKEN || result == UNITS_MEMORY)
 		r->broken = f;
 	bytes = rd_take(unread, pass);
 	f->bytes = bytes.left;
-	if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))
+	if (bytes.left > 0 && !relay_put(f, bytes))
 		r->failed = f->to;
 	return result != UNITS_WAKE;
 }
@@ -545,7 +564,10 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 		if (!relay_pass_unread(r, &r->flow[i], &unread[i]))
 			awake = true;
 	}
-	return !awake || r->failed != NULL || r->broken != NULL;
+	if (!awake || r->failed != NULL || r->broken != NULL)
+		return true;
+	relay_stop(r); /* what is held is in `unread` as well */
+	return false;
 }
 
 void
@@ -576,6 +598,8 @@ relay_stop(struct relay *r)
 	r->running = false;
 	relay_pipe_put(r, &r->flow[LEG_CLIENT]);
 	relay_pipe_put(r, &r->flow[LEG_SERVER]);
+	units_fini(&r->flow[LEG_CLIENT].units);
+	units_fini(&r->flow[LEG_SERVER].units);
 }
 
 double

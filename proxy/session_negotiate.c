@@ -253,6 +253,19 @@ send_failed(struct session *s, enum leg_id id)
 	return false;
 }
 
+/* Bytes for one leg are units of the other's, where those are to be told
+ * apart. */
+static bool
+send_written(struct session *s, enum leg_id id, struct rd bytes)
+{
+	const struct neg_units *units = s->neg->n.units[leg_other(id)];
+	struct leg *leg = &s->leg[id];
+
+	if (units != NULL && units->whole_max > 0 && leg->state == LEG_SECURED)
+		return leg_send_units(leg, units, bytes);
+	return leg_send(leg, bytes.at, bytes.left);
+}
+
 /* What the negotiator wrote goes out before its verdict is carried out. */
 static bool
 send_out(struct session *s, enum leg_id id)
@@ -262,7 +275,7 @@ send_out(struct session *s, enum leg_id id)
 	bool ok = true;
 
 	if (out->len > 0 && leg->state != LEG_CLOSED)
-		ok = leg_send(leg, out->base, out->len);
+		ok = send_written(s, id, wr_written(out));
 	if (s->opened)
 		s->bytes[id] += out->len;
 	explicit_bzero(out->base, out->len);
@@ -336,6 +349,7 @@ dialled(const struct dial_result *r, void *arg)
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
+	neg->n.server_host = r->server->host;
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -526,6 +540,16 @@ start_tls(struct session *s, const struct verdict *v)
 	}
 	queue_fini(unread);
 	return handshake(s);
+}
+
+/* V_STOP_TLS */
+
+static bool
+stop_tls(struct session *s, enum leg_id id)
+{
+	s->neg->n.leg[id].tls_up = false;
+	leg_stop_tls(&s->leg[id]);
+	return true;
 }
 
 /* V_RELAY */
@@ -761,6 +785,8 @@ carry_out(struct session *s, const struct verdict *v)
 		return connect_server(s);
 	case V_START_TLS:
 		return start_tls(s, v);
+	case V_STOP_TLS:
+		return stop_tls(s, v->leg);
 	case V_RELAY:
 		return start_relay(s);
 	case V_DELIVER:

@@ -38,6 +38,16 @@ tls_offer_sni(struct tls *t)
 	return SSL_set_tlsext_host_name(t->ssl, tls_unconst(sni)) == 1;
 }
 
+/* A handshake in messages must end with the server's: in TLS 1.3, and where
+ * 1.2 is resumed, the last is the client's. */
+static void
+tls_limit_wrapped(struct tls *t)
+{
+	if (t->how->wrap != NULL)
+		(void)SSL_set_options(t->ssl,
+		    SSL_OP_NO_TICKET | SSL_OP_NO_TLSv1_3);
+}
+
 static bool
 tls_take_side(struct tls *t)
 {
@@ -69,6 +79,7 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 	    (bio = tls_bio_new(t)) == NULL)
 		goto fail;
 	SSL_set_bio(t->ssl, bio, bio);
+	tls_limit_wrapped(t);
 	if (SSL_set_app_data(t->ssl, t) != 1 || !tls_take_side(t))
 		goto fail;
 	tls_cleanse(t, true);
@@ -76,6 +87,12 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 fail:
 	tls_free(t);
 	return NULL;
+}
+
+const struct neg_tls *
+tls_how(const struct tls *t)
+{
+	return t->how;
 }
 
 void

@@ -69,6 +69,7 @@ void tls_context_rekey(struct tls_context *c, uint64_t records);
 struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
     const struct server *server);
 void tls_free(struct tls *t); /* accepts NULL; sends nothing */
+const struct neg_tls *tls_how(const struct tls *t);
 
 /* Where ciphertext comes from and goes to during one call. */
 struct tls_io {

@@ -7,6 +7,13 @@ void
 units_init(struct units *u, const struct neg_units *ops)
 {
 	*u = (struct units){ .ops = ops };
+	queue_init(&u->held, NEG_UNIT_MAX);
+}
+
+void
+units_fini(struct units *u)
+{
+	queue_fini(&u->held);
 }
 
 enum unit_begin {
@@ -40,8 +47,11 @@ unit_begin(struct units *u, struct rd bytes)
 	if (head.cut)
 		return UNIT_BEGIN_MORE;
 	length = ops->length(head);
-	if (length < ops->head)
+	if (length < ops->head ||
+	    (ops->whole_max > 0 && length > ops->whole_max))
 		return UNIT_BEGIN_BROKEN;
+	if (ops->whole_max > 0 && length > bytes.left)
+		return UNIT_BEGIN_MORE;
 	peek =
 	    first_bytes(bytes, length < ops->peek ? (size_t)length : ops->peek);
 	if (peek.cut)
@@ -64,21 +74,13 @@ units_advance(struct units *u, struct rd *bytes)
 	u->left -= n;
 }
 
-static void
-units_hold(struct units *u, struct rd bytes)
-{
-	assert(bytes.left < sizeof(u->held));
-	memcpy(u->held, bytes.at, bytes.left);
-	u->nheld = bytes.left;
-}
-
 enum units_result
 units_follow(struct units *u, struct rd bytes, size_t *pass)
 {
 	enum unit_begin begin = UNIT_BEGIN_PASS;
 	size_t all = bytes.left;
 
-	u->nheld = 0;
+	assert(u->held.len == 0);
 	units_advance(u, &bytes);
 	while (
 	    bytes.left > 0 && (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS)
@@ -90,7 +92,8 @@ units_follow(struct units *u, struct rd bytes, size_t *pass)
 	case UNIT_BEGIN_BROKEN:
 		return UNITS_BROKEN;
 	case UNIT_BEGIN_MORE:
-		units_hold(u, bytes);
+		if (!queue_append(&u->held, bytes.at, bytes.left))
+			return UNITS_MEMORY;
 		break;
 	case UNIT_BEGIN_PASS:
 		break;

@@ -11,30 +11,33 @@
 #define PROXY_UNITS_H
 
 #include "protocols/negotiator.h"
+#include "proxy/queue.h"
 
 struct units {
 	const struct neg_units *ops;  /* NULL: all passes */
 	uint64_t left;                /* of the unit that is passing */
 	uint8_t before[NEG_HEAD_MAX]; /* the head of the last that passed */
 	size_t nbefore;               /* ops->head, or 0: none has yet */
-	/* A unit's beginning, before it could be judged. */
-	uint8_t held[NEG_HEAD_MAX];
-	size_t nheld;
+	/* A unit's beginning, before it could be judged, or was whole. */
+	struct queue held;
 };
 
 enum units_result {
 	UNITS_PASS = 0,
 	UNITS_WAKE,   /* the bytes that may not pass begin with that unit */
 	UNITS_BROKEN, /* ... with what cannot be one */
+	UNITS_MEMORY, /* ... and cannot be held, for want of it */
 };
 
 /* From now on, at the beginning of a unit; `ops` may be NULL. */
 void units_init(struct units *u, const struct neg_units *ops);
+void units_fini(struct units *u);
 
 /*
  * `bytes` has come, of which the first *pass may go on.  With UNITS_PASS the
- * few others, if any, are now in held[]: the next bytes are given with those
- * in front of them.  Otherwise nothing is held, and this is over.
+ * few others, if any, are now in `held`: the next bytes are given with those
+ * in front of them, and nothing is held by then.  Otherwise nothing is held,
+ * and this is over.
  */
 enum units_result units_follow(struct units *u, struct rd bytes, size_t *pass)
     __attribute__((warn_unused_result));

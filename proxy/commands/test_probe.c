@@ -495,6 +495,8 @@ carry_out(struct run *r, const struct verdict *v)
 	case V_START_TLS:
 		start_tls(r, v->tls);
 		return false;
+	case V_STOP_TLS: /* of a client's leg, which there is none of here */
+		return true;
 	case V_RELAY:
 	case V_DELIVER:
 		stay_in_clear(r);

@@ -34,7 +34,7 @@ struct toy_state_of {
 
 atomic_uint toy_dials;
 
-static const struct neg_tls toy_tls = { NULL, NEG_ALPN_NONE };
+static const struct neg_tls toy_tls = { .alpn_rule = NEG_ALPN_NONE };
 
 static uint64_t
 toy_length(struct rd head)
@@ -53,7 +53,10 @@ toy_judge(struct rd before, struct rd peek)
 	return type == WAKE || type == NUDGE ? UNIT_WAKE : UNIT_PASS;
 }
 
-static const struct neg_units toy_units = { HEAD, PEEK, toy_length, toy_judge };
+static const struct neg_units toy_units = { .head = HEAD,
+	.peek = PEEK,
+	.length = toy_length,
+	.judge = toy_judge };
 
 struct message {
 	size_t len;

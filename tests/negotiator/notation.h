@@ -26,7 +26,7 @@
 
 #include "protocols/bytes.h"
 
-#define NOTATION_NAMES_MAX 64
+#define NOTATION_NAMES_MAX 128
 #define NOTATION_BYTES_MAX 200000
 
 struct notation_name {

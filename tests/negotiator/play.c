@@ -32,6 +32,7 @@ struct play {
 	struct row unread[LEG_COUNT];
 	struct row said[LEG_COUNT]; /* sent to a leg and not written down yet */
 	size_t records[LEG_COUNT];  /* the same, of what TLS was left */
+	bool may_stop[LEG_COUNT];   /* its TLS */
 	char *text, *hint;          /* of play_refuse() */
 	bool asked;                 /* the server was sent a preamble */
 	bool spoken;                /* the client has said something */
@@ -282,6 +283,8 @@ carry_out_connect(struct play *p)
 	promise(p, !p->n.connected, "connected twice");
 	p->dialling = p->setup.fails == PLAY_FAILS_CONNECT && !p->spoken;
 	p->n.connected = p->setup.fails != PLAY_FAILS_CONNECT;
+	if (p->n.connected && p->setup.host[0] != '\0')
+		p->n.server_host = p->setup.host;
 	return p->n.connected;
 }
 
@@ -294,9 +297,11 @@ log_tls(struct play *p, const struct verdict *v)
 		[NEG_ALPN_REQUIRED] = " required",
 	};
 
-	fprintf(p->log, "tls %s%s%s%s\n", leg_names[v->leg],
+	fprintf(p->log, "tls %s%s%s%s%s%s\n", leg_names[v->leg],
 	    v->tls->alpn == NULL ? "" : " ",
-	    v->tls->alpn == NULL ? "" : v->tls->alpn, rules[v->tls->alpn_rule]);
+	    v->tls->alpn == NULL ? "" : v->tls->alpn, rules[v->tls->alpn_rule],
+	    v->tls->wrap != NULL ? " wrapped" : "",
+	    v->tls->may_stop ? " may-stop" : "");
 }
 
 static bool
@@ -324,6 +329,7 @@ carry_out_tls(struct play *p, const struct verdict *v)
 	if (tls_fails(p, v->leg))
 		return false;
 	facts->tls_up = true;
+	p->may_stop[v->leg] = v->tls->may_stop;
 	memcpy(facts->leaf, p->setup.leaf[v->leg], sizeof(facts->leaf));
 	facts->leaf_known = memcmp(facts->leaf, unknown, sizeof(unknown)) != 0;
 	return true;
@@ -408,6 +414,11 @@ carry_out(struct play *p, const struct verdict *v)
 		return carry_out_connect(p);
 	case V_START_TLS:
 		return carry_out_tls(p, v);
+	case V_STOP_TLS:
+		fprintf(p->log, "clear %s\n", leg_names[v->leg]);
+		p->n.leg[v->leg].tls_up = false;
+		p->may_stop[v->leg] = false;
+		return true;
 	case V_RELAY:
 		carry_out_relay(p);
 		return false;
@@ -546,7 +557,8 @@ pass_on(struct play *p, enum leg_id from)
 		row_empty(&p->arriving[from]); /* there is no server any more */
 }
 
-/* One slice of what is on its way; false if there is no more, or no room. */
+/* One slice of what is on its way; false if there is no more, or no room.
+ * Where TLS may stop each byte is a record of its own. */
 static bool
 receive(struct play *p, enum leg_id from)
 {
@@ -555,6 +567,8 @@ receive(struct play *p, enum leg_id from)
 
 	if (p->setup.slice > 0 && n > p->setup.slice)
 		n = p->setup.slice;
+	if (p->may_stop[from] && n > 1)
+		n = 1;
 	if (n > arriving->len)
 		n = arriving->len;
 	if (n == 0)

@@ -11,6 +11,8 @@
  *	connect              or: connect for WORDS, if it is for a cancel;
  *	                     connect after 250, if the client is to stay first
  *	tls client postgresql if-offered
+ *	tls client wrapped may-stop
+ *	clear client         its TLS was stopped
  *	records client 12    so many of the bytes played are left to TLS
  *	deliver
  *	relay                or: relay, key WORDS; relay, watching client
@@ -61,7 +63,8 @@ struct play_setup {
 	bool local[LEG_COUNT]; /* a unix socket */
 	bool no_services;      /* none are lent, as where nobody logs in */
 	enum play_failure fails;
-	size_t slice; /* bytes that arrive at once; 0: all of them */
+	char host[64]; /* of the server; empty: it has none */
+	size_t slice;  /* bytes that arrive at once; 0: all of them */
 };
 
 /*

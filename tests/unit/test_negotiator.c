@@ -13,8 +13,9 @@
 #define ROOM   4096
 
 static const uint8_t preamble[] = { 'm', 'a', 'y', ' ', 'I', '?' };
-static const struct neg_tls plain_terms = { NULL, NEG_ALPN_NONE };
-static const struct neg_tls alpn_terms = { "test", NEG_ALPN_REQUIRED };
+static const struct neg_tls plain_terms = { .alpn_rule = NEG_ALPN_NONE };
+static const struct neg_tls alpn_terms = { .alpn = "test",
+	.alpn_rule = NEG_ALPN_REQUIRED };
 
 /* What the next calls do. */
 struct script {
@@ -188,7 +189,7 @@ secures_without_terms(struct negotiator *n)
 static struct verdict
 secures_with_half_terms(struct negotiator *n)
 {
-	static const struct neg_tls half = { NULL, NEG_ALPN_REQUIRED };
+	static const struct neg_tls half = { .alpn_rule = NEG_ALPN_REQUIRED };
 
 	(void)n;
 	return neg_start_tls(LEG_SERVER, &half);
@@ -380,6 +381,10 @@ static const struct trial forbidden[] = {
 	{ "writes ahead of TLS first", OFF, FIRST, CONNECTED,
 	    writes_to_server },
 	{ "asks ahead of TLS first", OFF, FIRST, CONNECTED, writes_preamble },
+	{ "adds to the preamble, no TLS wanted", REQUIRE, NEVER, CONNECTED,
+	    writes_preamble_and_more },
+	{ "asks a server that is secure", REQUIRE, REQUIRED,
+	    CONNECTED | SERVER_TLS, writes_preamble },
 	{ "relays in clear", OFF, REQUIRED, CONNECTED, relays },
 	{ "relays in clear, client secure", REQUIRE, REQUIRED,
 	    CONNECTED | CLIENT_TLS, relays },
@@ -442,6 +447,10 @@ static const struct trial allowed[] = {
 	{ "asks the server", OFF, REQUIRED, CONNECTED, writes_preamble },
 	{ "asks for a client in clear", REQUIRE, REQUIRED, CONNECTED,
 	    writes_preamble },
+	{ "asks for it, no TLS wanted", REQUIRE, NEVER, CONNECTED,
+	    writes_preamble },
+	{ "asks for it inside TLS that was first", REQUIRE, FIRST,
+	    CONNECTED | SERVER_TLS, writes_preamble },
 	{ "forwards to the client", OFF, REQUIRED, CONNECTED,
 	    forwards_to_client },
 	{ "forwards, no TLS wanted", OFF, NEVER, CONNECTED, forwards },

@@ -574,7 +574,10 @@ unit_judge(struct rd before, struct rd peek)
 	return rd_u8(&peek) == '!' ? UNIT_WAKE : UNIT_PASS;
 }
 
-static const struct neg_units units = { 2, 3, unit_length, unit_judge };
+static const struct neg_units units = { .head = 2,
+	.peek = 3,
+	.length = unit_length,
+	.judge = unit_judge };
 
 static void
 world_watch(struct world *w, const char *client, const char *server)
