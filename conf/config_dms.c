@@ -8,6 +8,7 @@ static const struct dms_support supported[] = {
 	{ "mariadb", { true, false, true, true }, false, NULL },
 	{ "redshift", { true, false, false, false }, true,
 	    "its own connection is already TLS, unverified" },
+	{ "sqlserver", { true, true, false, true }, false, NULL },
 };
 
 const struct dms_support *

@@ -10,6 +10,7 @@ static const struct neg_ops *const protocols[] = {
 	&neg_mysql,
 	&neg_mariadb,
 	&neg_mysqlx,
+	&neg_sqlserver,
 	&neg_direct,
 	NULL,
 };

@@ -151,11 +151,29 @@ log_rest(struct play *p)
 }
 
 /* The only bytes that may ever go to a server in clear where TLS is demanded,
- * written down a second time on purpose. */
+ * written down a second time on purpose: PostgreSQL's ... */
 static bool
 is_postgres_request(const uint8_t *bytes, size_t n)
 {
 	return n == 8 && memcmp(bytes, "\0\0\0\x08\x04\xd2\x16\x2f", n) == 0;
+}
+
+/* ... and of TDS one packet, a PRELOGIN that demands encryption. */
+static bool
+is_prelogin(const uint8_t *bytes, size_t n)
+{
+	const uint8_t *body = bytes + 8, *o;
+
+	if (n < 9 || n > 4096 || bytes[0] != 0x12 || bytes[1] != 1 ||
+	    n != (size_t)(bytes[2] << 8 | bytes[3]))
+		return false;
+	for (o = body; o + 5 < bytes + n && *o != 0xff; o += 5) {
+		size_t at = (size_t)(o[1] << 8 | o[2]);
+
+		if (*o == 1 && at < n - 8)
+			return body[at] == 1;
+	}
+	return false;
 }
 
 /* Of what it says besides, nothing can be more than the client's head. */
@@ -187,6 +205,8 @@ is_preamble(const struct play *p, const uint8_t *bytes, size_t n)
 		return is_mysql_request(bytes, n);
 	if (ops == &neg_mysqlx)
 		return is_x_request(bytes, n);
+	if (ops == &neg_sqlserver)
+		return is_prelogin(bytes, n);
 	return is_postgres_request(bytes, n);
 }
 

@@ -16,6 +16,7 @@
  *	services none               nothing is lent
  *	fails connect | client tls | server tls
  *	early "GET"                 what the client has said before the start
+ *	host db.example             where the server is
  *
  * and then what is said, each followed by all that must come of it, indented
  * (twice: the line before goes on), in the words of play.h and notation.h:
@@ -290,6 +291,9 @@ set(struct play_setup *setup, const struct notation *names, const char *line)
 		    (enum neg_server_rule)(i = choice(server, value));
 	else if ((value = after(line, "fails ")) != NULL)
 		setup->fails = (enum play_failure)(i = choice(fails, value));
+	else if ((value = after(line, "host ")) != NULL)
+		return snprintf(setup->host, sizeof(setup->host), "%s", value) <
+		    (int)sizeof(setup->host);
 	else if ((value = after(line, "option ")) != NULL)
 		return setup->ops != NULL && set_option(setup, names, value);
 	else if ((value = after(line, "local ")) != NULL)
