@@ -216,10 +216,13 @@ struct neg_facts {
 enum unit_act {
 	UNIT_PASS = 0,
 	UNIT_WAKE, /* end the relay, and step() again: this unit is unread */
+	UNIT_TAKE, /* hold it until it is whole; rewrite() says what goes on */
 };
 
 #define NEG_HEAD_MAX 16
 #define NEG_UNIT_MAX (64 * 1024 + 16) /* of those that are held back */
+
+struct negotiator;
 
 struct neg_units {
 	size_t head; /* bytes that length() must see; 1 .. NEG_HEAD_MAX */
@@ -233,6 +236,25 @@ struct neg_units {
 	/* `peek` bytes from its start, or the whole of a shorter unit; and the
 	 * head of the unit before it, empty if it is the relay's first. */
 	enum unit_act (*judge)(struct rd before, struct rd peek);
+	/* What goes on in the place of a unit that was taken, which is never
+	 * longer than NEG_UNIT_MAX; judge() must not take a longer one.  `out`
+	 * holds NEG_REWRITE_MAX bytes; false: the unit goes on as it is, and
+	 * what is in `out` does not count.  NULL if judge() takes none. */
+	bool (*rewrite)(const struct negotiator *n, struct rd unit,
+	    struct wr *out);
+};
+#define NEG_REWRITE_MAX (2 * NEG_UNIT_MAX)
+
+/* Where each listen address stands for one server: that of the same place in
+ * the endpoint's list. */
+struct neg_member {
+	const char *host; /* of the server, as the configuration has it */
+	uint16_t port;
+	const char *listen; /* "127.0.0.1:27017", "[::1]:27017" */
+};
+struct neg_members {
+	const struct neg_member *list;
+	size_t n;
 };
 
 /*
@@ -292,8 +314,6 @@ struct neg_option {
 	const char *help;
 };
 
-struct negotiator;
-
 /* How a client may begin TLS with us, and we with a server. */
 enum neg_start {
 	NEG_START_ASKED = 0, /* a message of the protocol asks for it */
@@ -322,6 +342,10 @@ struct neg_ops {
 	 * attack: its messages tell their own length, so that neither side
 	 * takes a stream that was cut for a whole one. */
 	bool no_close_notify;
+	/* Does each listen address stand for one server, as `options` are?  Then
+	 * a session goes to none but that of the address it came in by, and
+	 * n->members is set.  NULL: never. */
+	bool (*pairs)(const void *options);
 
 	/* What the shortest client would say to get a connection going, for
 	 * `dbtls test`, which never logs in. */
@@ -367,6 +391,10 @@ struct negotiator {
 	/* The host part of the server that was dialled, as the configuration
 	 * has it; NULL before that, and over a unix socket. */
 	const char *server_host;
+	/* Where ops->pairs() says so: all of them, and which is this session's;
+	 * else NULL. */
+	const struct neg_members *members;
+	size_t member;
 
 	/* Set by the negotiator. */
 	struct neg_route route; /* with V_CONNECT */
@@ -431,6 +459,8 @@ extern const struct neg_ops neg_mysql;
 extern const struct neg_ops neg_mariadb;
 extern const struct neg_ops neg_mysqlx;
 extern const struct neg_ops neg_sqlserver;
+extern const struct neg_ops neg_sybase;
+extern const struct neg_ops neg_mongodb;
 extern const struct neg_ops neg_direct; /* engine `tls` */
 
 #endif /* PROTOCOLS_NEGOTIATOR_H */
