@@ -4,9 +4,10 @@
 
 /* MC-SMP 2.2.1: 0x53, flags, SID, length with these 16 bytes, two counters;
  * what is data has a packet of TDS behind it. */
-#define SMP_ID   0x53u
-#define SMP_HEAD 16u
-#define SMP_MAX  (SMP_HEAD + TDS_PACKET_MAX)
+#define SMP_ID     0x53u
+#define SMP_HEAD   16u
+#define SMP_MAX    (SMP_HEAD + TDS_PACKET_MAX)
+#define ALERT_HEAD 5u /* a record's: type, version, length */
 _Static_assert(SMP_MAX <= NEG_UNIT_MAX, "a unit must fit where it waits");
 
 #define PAYLOAD_FIRST (TDS_PACKET_FIRST - TDS_HEAD)
@@ -111,6 +112,13 @@ smp_length(struct rd head)
 }
 
 static uint64_t
+alert_length(struct rd head)
+{
+	rd_skip(&head, sizeof(uint8_t) + sizeof(uint16_t));
+	return ALERT_HEAD + (uint64_t)rd_be16(&head);
+}
+
+static uint64_t
 unit_length(struct rd head)
 {
 	struct rd r = head;
@@ -138,4 +146,27 @@ const struct neg_units tds_units = {
 	.whole_max = SMP_MAX,
 	.length = unit_length,
 	.judge = unit_judge,
+};
+
+static uint64_t
+unit_length_after_tls(struct rd head)
+{
+	struct rd r = head;
+
+	return rd_u8(&r) == TLS_ALERT ? alert_length(head) : unit_length(head);
+}
+
+static enum unit_act
+unit_judge_after_tls(struct rd before, struct rd peek)
+{
+	(void)peek;
+	return before.left == 0 ? UNIT_WAKE : UNIT_PASS;
+}
+
+const struct neg_units tds_units_after_tls = {
+	.head = TDS_HEAD,
+	.peek = TDS_HEAD,
+	.whole_max = SMP_MAX,
+	.length = unit_length_after_tls,
+	.judge = unit_judge_after_tls,
 };

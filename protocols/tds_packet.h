@@ -35,6 +35,10 @@ struct tds_packet {
 	size_t len; /* of all of it */
 };
 
+/* The first byte of a record of TLS: no type of a packet's. */
+#define TLS_ALERT     0x15u
+#define TLS_HANDSHAKE 0x16u
+
 enum tds_arrival {
 	TDS_PART = 0,
 	TDS_WHOLE,
@@ -58,5 +62,7 @@ extern const struct neg_wrap tds_wrap;
  * TDS.  A server drops who spreads one over two records, or seals two as
  * one. */
 extern const struct neg_units tds_units;
+/* The same, where the first may be an alert: that one wakes, whatever it is. */
+extern const struct neg_units tds_units_after_tls;
 
 #endif /* PROTOCOLS_TDS_PACKET_H */
