@@ -10,8 +10,6 @@
 #define ALERT_HEAD 5u /* a record's: type, version, length */
 _Static_assert(SMP_MAX <= NEG_UNIT_MAX, "a unit must fit where it waits");
 
-#define PAYLOAD_FIRST (TDS_PACKET_FIRST - TDS_HEAD)
-
 enum tds_arrival
 tds_look_at_packet(struct rd r, struct tds_packet *p)
 {
@@ -45,10 +43,11 @@ tds_look_at_message(struct rd r, uint8_t type, size_t *len, struct wr *body)
 }
 
 static void
-write_packet(struct wr *out, uint8_t type, uint8_t id, struct rd *body)
+write_packet(struct wr *out, uint8_t type, uint8_t id, size_t max,
+    struct rd *body)
 {
-	bool last = body->left <= PAYLOAD_FIRST;
-	struct rd payload = rd_take(body, last ? body->left : PAYLOAD_FIRST);
+	bool last = body->left <= max - TDS_HEAD;
+	struct rd payload = rd_take(body, last ? body->left : max - TDS_HEAD);
 
 	wr_u8(out, type);
 	wr_u8(out, last ? TDS_EOM : STATUS_NORMAL);
@@ -60,13 +59,19 @@ write_packet(struct wr *out, uint8_t type, uint8_t id, struct rd *body)
 }
 
 void
-tds_write_message(struct wr *out, uint8_t type, struct rd body)
+tds_write_packets(struct wr *out, uint8_t type, size_t max, struct rd body)
 {
 	uint8_t id = 1;
 
 	do
-		write_packet(out, type, id++, &body);
+		write_packet(out, type, id++, max, &body);
 	while (body.left > 0);
+}
+
+void
+tds_write_message(struct wr *out, uint8_t type, struct rd body)
+{
+	tds_write_packets(out, type, TDS_PACKET_FIRST, body);
 }
 
 /*

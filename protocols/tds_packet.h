@@ -52,7 +52,9 @@ enum tds_arrival tds_look_at_packet(struct rd r, struct tds_packet *p);
 enum tds_arrival tds_look_at_message(struct rd r, uint8_t type, size_t *len,
     struct wr *body);
 
-/* In packets of TDS_PACKET_FIRST bytes. */
+/* In packets of at most `max` bytes, heads included; TDS_PACKET_FIRST. */
+void tds_write_packets(struct wr *out, uint8_t type, size_t max,
+    struct rd body);
 void tds_write_message(struct wr *out, uint8_t type, struct rd body);
 
 /* A handshake of version 7: each flight is one message like PRELOGIN. */

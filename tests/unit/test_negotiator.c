@@ -733,6 +733,8 @@ protocols_are_found_by_name_and_alias(void)
 	CU_ASSERT_PTR_EQUAL(protocol_find("mssql"), &neg_sqlserver);
 	CU_ASSERT_PTR_EQUAL(protocol_find("azuredb"), &neg_sqlserver);
 	CU_ASSERT_PTR_EQUAL(protocol_find("babelfish"), &neg_sqlserver);
+	CU_ASSERT_PTR_EQUAL(protocol_find("sybase"), &neg_sybase);
+	CU_ASSERT_PTR_EQUAL(protocol_find("ase"), &neg_sybase);
 	CU_ASSERT_PTR_EQUAL(protocol_find("mongodb"), &neg_mongodb);
 	CU_ASSERT_PTR_EQUAL(protocol_find("docdb"), &neg_mongodb);
 	CU_ASSERT_PTR_EQUAL(protocol_find("tls"), &neg_direct);
@@ -763,7 +765,7 @@ every_protocol_is_complete(void)
 		CU_ASSERT_TRUE(ops->window >= ops->hello.left);
 		CU_ASSERT_EQUAL(ops->options == NULL, ops->options_size == 0);
 	}
-	CU_ASSERT_EQUAL(i, 8);
+	CU_ASSERT_EQUAL(i, 9);
 	CU_ASSERT_PTR_NULL(protocol_nth(i + 1));
 }
 
