@@ -227,13 +227,31 @@ wr_string(struct wr *w, const char *s)
 	wr_bytes(w, s, strlen(s));
 }
 
+/* Were four bytes written there? */
+static bool
+wr_may_patch(struct wr *w, size_t at)
+{
+	if (at > w->len || w->len - at < sizeof(uint32_t))
+		w->full = true;
+	return !w->full;
+}
+
 void
 wr_patch_be32(struct wr *w, size_t at, uint32_t v)
 {
-	if (at > w->len || w->len - at < sizeof(v))
-		w->full = true;
-	if (!w->full)
+	if (wr_may_patch(w, at))
 		put_be32(w->base + at, v);
+}
+
+void
+wr_patch_le32(struct wr *w, size_t at, uint32_t v)
+{
+	struct wr patch;
+
+	if (!wr_may_patch(w, at))
+		return;
+	patch = (struct wr){ .base = w->base + at, .cap = sizeof(v) };
+	wr_le32(&patch, v);
 }
 
 struct rd

@@ -58,6 +58,7 @@ void wr_string(struct wr *w, const char *s); /* without its NUL */
 /* Overwrites four bytes at `at`, which were written before: for lengths that
  * are known only once what they count has been written. */
 void wr_patch_be32(struct wr *w, size_t at, uint32_t v);
+void wr_patch_le32(struct wr *w, size_t at, uint32_t v);
 
 /* What has been written, to be read. */
 struct rd wr_written(const struct wr *w);

@@ -11,6 +11,8 @@ static const struct neg_ops *const protocols[] = {
 	&neg_mariadb,
 	&neg_mysqlx,
 	&neg_sqlserver,
+	&neg_sybase,
+	&neg_mongodb,
 	&neg_direct,
 	NULL,
 };

@@ -93,6 +93,8 @@ tds_step(struct negotiator *n)
 		return tds_step_reply(n);
 	case AT_REPLIED:
 		return tds_step_replied(n);
+	case AT_RELAYED:
+		return tds_step_relayed(n);
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;
@@ -168,6 +170,7 @@ tds_refuse(struct negotiator *n)
 	case AT_GARBLED:
 	case AT_REPLY:
 	case AT_REPLIED:
+	case AT_RELAYED:
 	case AT_TOLD:
 		break;
 	}
@@ -203,6 +206,8 @@ tds_where(const struct negotiator *n)
 		return "awaiting the server during log-in";
 	case AT_REPLIED:
 		return "awaiting the client during log-in";
+	case AT_RELAYED:
+		return "awaiting the client after log-in";
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;
@@ -237,6 +242,7 @@ const struct neg_ops neg_sqlserver = {
 	.server_start = NEG_START_EITHER,
 	.client_first = true,
 	.client_chooses = true,
+	.no_close_notify = true,
 	.hello = { .at = tds_own_prelogin, .left = sizeof(tds_own_prelogin) },
 	.step = tds_step,
 	.refuse = tds_refuse,

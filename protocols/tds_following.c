@@ -50,10 +50,11 @@ alert_has_begun(const struct negotiator *n)
 	return tds->stopped && rd_u8(&r) == TLS_ALERT;
 }
 
-/* False if it is not there, or not all of it. */
+/* False if it is not there, or not all of it.  There is but one. */
 static bool
 take_alert(struct negotiator *n)
 {
+	struct tds *tds = n->state;
 	struct rd r = n->in[LEG_CLIENT];
 
 	rd_skip(&r, sizeof(uint8_t) + sizeof(uint16_t)); /* type, version */
@@ -61,6 +62,7 @@ take_alert(struct negotiator *n)
 	if (!alert_has_begun(n) || r.cut)
 		return false;
 	n->in[LEG_CLIENT] = r;
+	tds->stopped = false;
 	return true;
 }
 
@@ -244,6 +246,20 @@ tds_send_login(struct negotiator *n)
  * with SSPI and tokens of federated log-in.
  */
 
+/* The alert of one that was slow to take leave of TLS may come yet: its first
+ * words are looked at. */
+static struct verdict
+join(struct negotiator *n)
+{
+	struct tds *tds = n->state;
+
+	if (tds->stopped) {
+		n->units[LEG_CLIENT] = &tds_units_after_tls;
+		tds->at = AT_RELAYED;
+	}
+	return neg_relay();
+}
+
 static struct verdict
 reply_heard(struct negotiator *n, size_t len, struct rd tokens)
 {
@@ -262,7 +278,7 @@ reply_heard(struct negotiator *n, size_t len, struct rd tokens)
 		    "the connection policy to Proxy; with a read-only "
 		    "replica do not use ApplicationIntent=ReadOnly");
 	if (reply.accepted || reply.rejected)
-		return neg_relay(); /* with the reply unread */
+		return join(n); /* with the reply unread */
 	neg_forward(n, LEG_SERVER, len);
 	tds->at = AT_REPLIED;
 	return neg_next();
@@ -338,4 +354,14 @@ tds_step_replied(struct negotiator *n)
 	if (v.kind == V_READ)
 		v = neg_read(FROM_CLIENT | FROM_SERVER);
 	return v;
+}
+
+/* Only once: what follows is as in any session. */
+struct verdict
+tds_step_relayed(struct negotiator *n)
+{
+	if (alert_has_begun(n) && !take_alert(n))
+		return neg_read(FROM_CLIENT);
+	n->units[LEG_CLIENT] = n->leg[LEG_SERVER].tls_up ? &tds_units : NULL;
+	return neg_relay();
 }

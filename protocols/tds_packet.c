@@ -4,12 +4,11 @@
 
 /* MC-SMP 2.2.1: 0x53, flags, SID, length with these 16 bytes, two counters;
  * what is data has a packet of TDS behind it. */
-#define SMP_ID   0x53u
-#define SMP_HEAD 16u
-#define SMP_MAX  (SMP_HEAD + TDS_PACKET_MAX)
+#define SMP_ID     0x53u
+#define SMP_HEAD   16u
+#define SMP_MAX    (SMP_HEAD + TDS_PACKET_MAX)
+#define ALERT_HEAD 5u /* a record's: type, version, length */
 _Static_assert(SMP_MAX <= NEG_UNIT_MAX, "a unit must fit where it waits");
-
-#define PAYLOAD_FIRST (TDS_PACKET_FIRST - TDS_HEAD)
 
 enum tds_arrival
 tds_look_at_packet(struct rd r, struct tds_packet *p)
@@ -44,10 +43,11 @@ tds_look_at_message(struct rd r, uint8_t type, size_t *len, struct wr *body)
 }
 
 static void
-write_packet(struct wr *out, uint8_t type, uint8_t id, struct rd *body)
+write_packet(struct wr *out, uint8_t type, uint8_t id, size_t max,
+    struct rd *body)
 {
-	bool last = body->left <= PAYLOAD_FIRST;
-	struct rd payload = rd_take(body, last ? body->left : PAYLOAD_FIRST);
+	bool last = body->left <= max - TDS_HEAD;
+	struct rd payload = rd_take(body, last ? body->left : max - TDS_HEAD);
 
 	wr_u8(out, type);
 	wr_u8(out, last ? TDS_EOM : STATUS_NORMAL);
@@ -59,13 +59,19 @@ write_packet(struct wr *out, uint8_t type, uint8_t id, struct rd *body)
 }
 
 void
-tds_write_message(struct wr *out, uint8_t type, struct rd body)
+tds_write_packets(struct wr *out, uint8_t type, size_t max, struct rd body)
 {
 	uint8_t id = 1;
 
 	do
-		write_packet(out, type, id++, &body);
+		write_packet(out, type, id++, max, &body);
 	while (body.left > 0);
+}
+
+void
+tds_write_message(struct wr *out, uint8_t type, struct rd body)
+{
+	tds_write_packets(out, type, TDS_PACKET_FIRST, body);
 }
 
 /*
@@ -111,6 +117,13 @@ smp_length(struct rd head)
 }
 
 static uint64_t
+alert_length(struct rd head)
+{
+	rd_skip(&head, sizeof(uint8_t) + sizeof(uint16_t));
+	return ALERT_HEAD + (uint64_t)rd_be16(&head);
+}
+
+static uint64_t
 unit_length(struct rd head)
 {
 	struct rd r = head;
@@ -138,4 +151,27 @@ const struct neg_units tds_units = {
 	.whole_max = SMP_MAX,
 	.length = unit_length,
 	.judge = unit_judge,
+};
+
+static uint64_t
+unit_length_after_tls(struct rd head)
+{
+	struct rd r = head;
+
+	return rd_u8(&r) == TLS_ALERT ? alert_length(head) : unit_length(head);
+}
+
+static enum unit_act
+unit_judge_after_tls(struct rd before, struct rd peek)
+{
+	(void)peek;
+	return before.left == 0 ? UNIT_WAKE : UNIT_PASS;
+}
+
+const struct neg_units tds_units_after_tls = {
+	.head = TDS_HEAD,
+	.peek = TDS_HEAD,
+	.whole_max = SMP_MAX,
+	.length = unit_length_after_tls,
+	.judge = unit_judge_after_tls,
 };

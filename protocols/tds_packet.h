@@ -35,6 +35,10 @@ struct tds_packet {
 	size_t len; /* of all of it */
 };
 
+/* The first byte of a record of TLS: no type of a packet's. */
+#define TLS_ALERT     0x15u
+#define TLS_HANDSHAKE 0x16u
+
 enum tds_arrival {
 	TDS_PART = 0,
 	TDS_WHOLE,
@@ -48,7 +52,9 @@ enum tds_arrival tds_look_at_packet(struct rd r, struct tds_packet *p);
 enum tds_arrival tds_look_at_message(struct rd r, uint8_t type, size_t *len,
     struct wr *body);
 
-/* In packets of TDS_PACKET_FIRST bytes. */
+/* In packets of at most `max` bytes, heads included; TDS_PACKET_FIRST. */
+void tds_write_packets(struct wr *out, uint8_t type, size_t max,
+    struct rd body);
 void tds_write_message(struct wr *out, uint8_t type, struct rd body);
 
 /* A handshake of version 7: each flight is one message like PRELOGIN. */
@@ -58,5 +64,7 @@ extern const struct neg_wrap tds_wrap;
  * TDS.  A server drops who spreads one over two records, or seals two as
  * one. */
 extern const struct neg_units tds_units;
+/* The same, where the first may be an alert: that one wakes, whatever it is. */
+extern const struct neg_units tds_units_after_tls;
 
 #endif /* PROTOCOLS_TDS_PACKET_H */

@@ -18,10 +18,6 @@ _Static_assert(TDS_LOGIN_MAX + TDS_LOGIN_GROWS +
 	TDS_WINDOW,
     "a LOGIN7 must fit the window, in packets");
 
-/* The first byte of a record of TLS: no type of a packet's. */
-#define TLS_ALERT     0x15u
-#define TLS_HANDSHAKE 0x16u
-
 enum tds_at {
 	AT_OPENING = 0, /* the client's PRELOGIN, or LOGIN7 */
 	AT_STRICT_TLS,  /* the client's, from its first byte */
@@ -38,6 +34,7 @@ enum tds_at {
 	AT_LOGIN_UNSEALED, /* that is in, and TLS gone */
 	AT_REPLY,          /* the server's turn */
 	AT_REPLIED,        /* the client's, to go on with its log-in */
+	AT_RELAYED,        /* first words of one whose TLS has stopped */
 	AT_TOLD,           /* the client has been told why not */
 };
 
@@ -49,7 +46,7 @@ struct tds {
 	size_t prelogin_len;
 	uint8_t prelogin[TDS_PACKET_FIRST];
 	uint8_t answer; /* what it is told of TLS */
-	bool stopped;   /* its TLS was for its log-in, and is over */
+	bool stopped;   /* its TLS is over, and it may yet send an alert */
 
 	/* What the server answered to that. */
 	size_t reply_len;
@@ -96,6 +93,7 @@ struct verdict tds_step_login_sealed(struct negotiator *n);
 struct verdict tds_step_login_unsealed(struct negotiator *n);
 struct verdict tds_step_reply(struct negotiator *n);
 struct verdict tds_step_replied(struct negotiator *n);
+struct verdict tds_step_relayed(struct negotiator *n);
 
 /* Answers the client's PRELOGIN without a server. */
 struct verdict tds_answer_alone(struct negotiator *n);

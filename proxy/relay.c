@@ -25,6 +25,7 @@ struct relay_pipe {
 
 struct relay_buffers {
 	struct leg_buffers leg;
+	uint8_t rewritten[NEG_REWRITE_MAX];
 	SLIST_HEAD(, relay_pipe) spare;
 	unsigned pipes; /* that exist, in use or spare */
 };
@@ -67,6 +68,7 @@ relay_buffers_free(struct relay_buffers *b)
 		relay_pipe_free(b, p);
 	}
 	explicit_bzero(&b->leg, sizeof(b->leg));
+	explicit_bzero(b->rewritten, sizeof(b->rewritten));
 	free(b);
 }
 
@@ -179,6 +181,89 @@ relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
 	return result;
 }
 
+/* Whole units, if they are to be told apart.  False: `to` has failed. */
+static bool
+relay_put(struct relay *r, struct relay_flow *f, struct rd bytes)
+{
+	const struct neg_units *ops = f->units.ops;
+
+	if (bytes.left == 0)
+		return true;
+	r->last_ms = relay_now_ms();
+	f->bytes += bytes.left;
+	if (ops != NULL && ops->whole_max > 0)
+		return leg_send_units(f->to, ops, bytes);
+	return leg_send(f->to, bytes.at, bytes.left);
+}
+
+/* What goes on in the place of a unit that was taken; false: it does itself. */
+static bool
+relay_rewrite(struct relay *r, const struct relay_flow *f, struct rd unit,
+    struct rd *written)
+{
+	struct wr out = { .base = r->buffers->rewritten,
+		.cap = sizeof(r->buffers->rewritten) };
+
+	if (!f->units.ops->rewrite(r->negotiator, unit, &out) || out.full)
+		return false;
+	*written = wr_written(&out);
+	return true;
+}
+
+/*
+ * Sends `bytes` as far as their units let them go on, and leaves the rest
+ * there.  What goes on as it came is sent in one piece, whatever was taken of
+ * it for nothing.  False: `to` has failed.
+ */
+static bool
+relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
+    enum units_result *result)
+{
+	struct rd rest = *bytes, unit, written;
+	size_t ready = 0, pass = rest.left;
+
+	*result = UNITS_PASS;
+	while (f->units.ops != NULL &&
+	    (*result = units_follow(&f->units, rest, &pass)) == UNITS_TAKE) {
+		rd_skip(&rest, pass);
+		unit = rd_take(&rest, f->units.taken);
+		ready += pass;
+		if (!relay_rewrite(r, f, unit, &written)) {
+			ready += unit.left;
+			continue;
+		}
+		if (!relay_put(r, f, rd_take(bytes, ready)) ||
+		    !relay_put(r, f, written))
+			return false;
+		rd_skip(bytes, unit.left);
+		ready = 0;
+	}
+	return relay_put(r, f, rd_take(bytes, ready + pass));
+}
+
+/* A direction ends: from now on nobody is woken. */
+static void
+relay_deafen(struct relay *r)
+{
+	units_deafen(&r->flow[LEG_CLIENT].units);
+	units_deafen(&r->flow[LEG_SERVER].units);
+}
+
+/* Nothing more comes of a unit: what there is of it goes on as it is. */
+static bool
+relay_put_held(struct relay_flow *f)
+{
+	struct queue *held = &f->units.held;
+	bool ok;
+
+	if (held->len == 0)
+		return true;
+	f->bytes += held->len;
+	ok = leg_send(f->to, queue_data(held), held->len);
+	queue_consume(held, held->len);
+	return ok;
+}
+
 /*
  * `leg` takes no more bytes.  Servers often say why and close before they have
  * read all that was sent to them: what they said is still there to be read,
@@ -191,17 +276,20 @@ relay_send_failed(struct relay *r, struct leg *leg)
 	enum leg_result result = LEG_OK;
 	int error = leg->error;
 	bool dead = error == EPIPE || error == ECONNRESET;
+	enum units_result units;
 	struct rd bytes;
 	bool more;
 
 	/* ... unless it would overtake what is in the pipe. */
 	dead = dead && f->piped == 0;
+	relay_deafen(r);
 	while (dead && result == LEG_OK && !f->ended && !leg_blocked(f->to)) {
 		result = relay_receive(f, &bytes, &more);
-		if (bytes.left > 0 && !leg_send(f->to, bytes.at, bytes.left))
-			break;
-		f->bytes += bytes.left;
+		dead =
+		    relay_follow(r, f, &bytes, &units) && units == UNITS_PASS;
 	}
+	if (dead)
+		(void)relay_put_held(f); /* it is over, whatever `to` says */
 	leg->error = error;
 	relay_leg_failed(r, leg);
 }
@@ -281,40 +369,16 @@ relay_wake(struct relay *r, struct relay_flow *f, struct rd bytes)
 	units_fini(&other);
 }
 
-/* Whole units, if they are to be told apart. */
+/* False: it is over, or was woken. */
 static bool
-relay_put(struct relay_flow *f, struct rd bytes)
-{
-	const struct neg_units *ops = f->units.ops;
-
-	if (ops != NULL && ops->whole_max > 0)
-		return leg_send_units(f->to, ops, bytes);
-	return leg_send(f->to, bytes.at, bytes.left);
-}
-
-static bool
-relay_send(struct relay *r, struct relay_flow *f, struct rd bytes)
-{
-	if (bytes.left == 0)
-		return true;
-	r->last_ms = relay_now_ms();
-	f->bytes += bytes.left;
-	if (relay_put(f, bytes))
-		return true;
-	relay_send_failed(r, f->to);
-	return false;
-}
-
-/* The same, as far as its units let it. */
-static bool
-relay_send_units(struct relay *r, struct relay_flow *f, struct rd bytes)
+relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
 	enum units_result result;
-	size_t pass;
 
-	result = units_follow(&f->units, bytes, &pass);
-	if (!relay_send(r, f, rd_take(&bytes, pass)))
+	if (!relay_follow(r, f, &bytes, &result)) {
+		relay_send_failed(r, f->to);
 		return false;
+	}
 	switch (result) {
 	case UNITS_WAKE:
 		relay_wake(r, f, bytes);
@@ -326,18 +390,24 @@ relay_send_units(struct relay *r, struct relay_flow *f, struct rd bytes)
 		r->detail = "out of memory";
 		relay_over(r, REASON_INTERNAL);
 		return false;
+	case UNITS_TAKE: /* those have gone on */
 	case UNITS_PASS:
 		break;
 	}
 	return true;
 }
 
-/* False: it is over, or was woken. */
+/* The last that comes of it; the same. */
 static bool
-relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
+relay_pass_last(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
-	return f->units.ops == NULL ? relay_send(r, f, bytes)
-				    : relay_send_units(r, f, bytes);
+	relay_deafen(r);
+	if (!relay_pass(r, f, bytes))
+		return false;
+	if (relay_put_held(f))
+		return true;
+	relay_send_failed(r, f->to);
+	return false;
 }
 
 /* With units to be watched a pipe would be in the way of waking. */
@@ -410,28 +480,20 @@ relay_splice(struct relay *r, struct relay_flow *f)
 	return relay_splice_out(r, f);
 }
 
-/* A direction ends: from now on nobody is woken. */
-static void
-relay_unwatch(struct relay *r)
-{
-	r->flow[LEG_CLIENT].units.ops = NULL;
-	r->flow[LEG_SERVER].units.ops = NULL;
-}
-
 /* One recv() passed on. */
 static enum relay_next
 relay_copy(struct relay *r, struct relay_flow *f)
 {
 	enum leg_result result;
 	struct rd bytes;
-	bool more = false;
+	bool more = false, passed;
 
 	result = relay_receive(f, &bytes, &more);
 	if (result == LEG_WAIT)
 		return RELAY_REST;
-	if (result != LEG_OK)
-		relay_unwatch(r);
-	if (!relay_pass(r, f, bytes))
+	passed = result == LEG_OK ? relay_pass(r, f, bytes)
+				  : relay_pass_last(r, f, bytes);
+	if (!passed)
 		return RELAY_OVER;
 	switch (result) {
 	case LEG_ENDED:
@@ -525,18 +587,12 @@ relay_take_leg(struct relay *r, struct leg *leg)
 static bool
 relay_pass_unread(struct relay *r, struct relay_flow *f, struct rd *unread)
 {
-	enum units_result result = UNITS_PASS;
-	size_t pass = unread->left;
-	struct rd bytes;
+	enum units_result result;
 
-	if (f->units.ops != NULL && pass > 0)
-		result = units_follow(&f->units, *unread, &pass);
-	if (result == UNITS_BROKEN || result == UNITS_MEMORY)
-		r->broken = f;
-	bytes = rd_take(unread, pass);
-	f->bytes = bytes.left;
-	if (bytes.left > 0 && !relay_put(f, bytes))
+	if (!relay_follow(r, f, unread, &result))
 		r->failed = f->to;
+	else if (result == UNITS_BROKEN || result == UNITS_MEMORY)
+		r->broken = f;
 	return result != UNITS_WAKE;
 }
 
@@ -551,6 +607,7 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 		.buffers = setup->buffers,
 		.events = setup->events,
 		.arg = setup->arg,
+		.negotiator = setup->negotiator,
 		.no_close_notify = setup->no_close_notify,
 		.last_ms = relay_now_ms(),
 	};
@@ -561,6 +618,8 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 		r->flow[i].from = setup->leg[i];
 		r->flow[i].to = setup->leg[leg_other((enum leg_id)i)];
 		units_init(&r->flow[i].units, setup->units[i]);
+		if (setup->deaf)
+			units_deafen(&r->flow[i].units);
 		if (!relay_pass_unread(r, &r->flow[i], &unread[i]))
 			awake = true;
 	}

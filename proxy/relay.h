@@ -11,7 +11,9 @@
  *
  * A direction may have units (units.h) that are to be watched for one that
  * wakes the negotiator.  Once either direction has ended nobody is woken any
- * more: with half a conversation there is nothing to be negotiated.
+ * more: with half a conversation there is nothing to be negotiated.  Where
+ * units are taken, to be put in other words, that goes on to the end: only
+ * what there is of a unit that never became whole passes as it is.
  */
 #ifndef PROXY_RELAY_H
 #define PROXY_RELAY_H
@@ -29,7 +31,7 @@ struct leg_buffers *relay_leg_buffers(struct relay_buffers *b);
 struct relay_flow {
 	struct leg *from;
 	struct leg *to;
-	uint64_t bytes;          /* passed on, as plaintext */
+	uint64_t bytes;          /* sent on, as plaintext */
 	unsigned full_reads;     /* in a row; many make it splice */
 	bool ended;              /* `from` has ended, and `to` was told */
 	struct relay_pipe *pipe; /* NULL: copying */
@@ -42,7 +44,11 @@ struct relay_events;
 struct relay_setup {
 	struct leg *leg[LEG_COUNT];               /* plain or secured */
 	const struct neg_units *units[LEG_COUNT]; /* NULL: not watched */
-	bool no_close_notify;                     /* see struct neg_ops */
+	/* Whose units they are; must live as long as the relay if any are
+	 * taken. */
+	const struct negotiator *negotiator;
+	bool deaf;            /* no unit wakes us */
+	bool no_close_notify; /* see struct neg_ops */
 	struct relay_buffers *buffers;
 	const struct relay_events *events;
 	void *arg;
@@ -51,6 +57,7 @@ struct relay_setup {
 struct relay {
 	struct relay_flow flow[LEG_COUNT]; /* by the leg that it reads */
 	struct relay_buffers *buffers;
+	const struct negotiator *negotiator;
 	bool no_close_notify;      /* an end without one is in order */
 	bool running;              /* between relay_run() and relay_stop() */
 	struct leg *failed;        /* what relay_start() met, for relay_run() */

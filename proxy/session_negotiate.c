@@ -661,12 +661,25 @@ may_wake(const struct negotiation *neg)
 	    !neg->ended[LEG_CLIENT] && !neg->ended[LEG_SERVER];
 }
 
+/* Does what it relays ask for the negotiator until the end? */
+static bool
+may_rewrite(const struct negotiation *neg)
+{
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		if (neg->n.units[i] != NULL && neg->n.units[i]->rewrite != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 leave_negotiation(struct session *s)
 {
 	struct negotiation *neg = s->neg;
 
-	if (may_wake(neg)) {
+	if (may_wake(neg) || may_rewrite(neg)) {
 		give_buffers(neg);
 		return;
 	}
@@ -691,6 +704,8 @@ start_relay(struct session *s)
 	struct negotiation *neg = s->neg;
 	struct relay_setup setup = { .buffers = s->worker->buffers,
 		.events = &relay_events,
+		.negotiator = &neg->n,
+		.deaf = !may_wake(neg),
 		.no_close_notify = s->endpoint->ops->no_close_notify,
 		.arg = s };
 	struct rd unread[LEG_COUNT];
@@ -700,7 +715,7 @@ start_relay(struct session *s)
 	session_enter(s, SESSION_RELAYING);
 	for (i = 0; i < LEG_COUNT; i++) {
 		setup.leg[i] = &s->leg[i];
-		setup.units[i] = may_wake(neg) ? neg->n.units[i] : NULL;
+		setup.units[i] = neg->n.units[i];
 		unread[i] = unread_rd(&neg->unread[i], neg->unread[i].len);
 	}
 	if (relay_start(&s->relay, &setup, unread)) {

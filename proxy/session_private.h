@@ -39,8 +39,8 @@ enum session_state {
 /* A client that says nothing this long after its server has ended is gone. */
 #define SESSION_LINGER_SECONDS 30.0
 
-/* What is needed only until the relay begins; of a session that may be woken
- * it is kept, without its buffers. */
+/* What is needed only until the relay begins; of a session that may be woken,
+ * or whose units are rewritten, it is kept, without its buffers. */
 struct negotiation {
 	struct negotiator n;
 	struct neg_policy policy;

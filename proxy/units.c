@@ -16,9 +16,18 @@ units_fini(struct units *u)
 	queue_fini(&u->held);
 }
 
+void
+units_deafen(struct units *u)
+{
+	u->deaf = true;
+	if (u->ops != NULL && u->ops->rewrite == NULL && u->ops->whole_max == 0)
+		u->ops = NULL;
+}
+
 enum unit_begin {
 	UNIT_BEGIN_PASS = 0,
-	UNIT_BEGIN_MORE, /* too little of it has come to judge it */
+	UNIT_BEGIN_MORE, /* too little of it has come to judge or to take it */
+	UNIT_BEGIN_TAKE,
 	UNIT_BEGIN_WAKE,
 	UNIT_BEGIN_BROKEN,
 };
@@ -36,10 +45,33 @@ units_before(const struct units *u)
 	return (struct rd){ .at = u->before, .left = u->nbefore };
 }
 
-/* Judges the unit that `bytes` begins with; one that passes is counted. */
+/* What becomes of a unit that is judged so.  Where units are taken none wakes;
+ * and one that is too long to be taken is a fault of ours, and no reason to
+ * stop the stream. */
+static enum unit_begin
+unit_obey(const struct units *u, enum unit_act act, uint64_t length,
+    size_t come)
+{
+	bool takes = u->ops->rewrite != NULL;
+
+	switch (act) {
+	case UNIT_WAKE:
+		return u->deaf || takes ? UNIT_BEGIN_PASS : UNIT_BEGIN_WAKE;
+	case UNIT_TAKE:
+		if (!takes || length > NEG_UNIT_MAX)
+			return UNIT_BEGIN_PASS;
+		return length > come ? UNIT_BEGIN_MORE : UNIT_BEGIN_TAKE;
+	case UNIT_PASS:
+		break;
+	}
+	return UNIT_BEGIN_PASS;
+}
+
+/* Judges the unit that `bytes` begins with; one that goes on is counted. */
 static enum unit_begin
 unit_begin(struct units *u, struct rd bytes)
 {
+	enum unit_begin begin;
 	const struct neg_units *ops = u->ops;
 	struct rd head = first_bytes(bytes, ops->head), peek;
 	uint64_t length;
@@ -56,12 +88,17 @@ unit_begin(struct units *u, struct rd bytes)
 	    first_bytes(bytes, length < ops->peek ? (size_t)length : ops->peek);
 	if (peek.cut)
 		return UNIT_BEGIN_MORE;
-	if (ops->judge(units_before(u), peek) == UNIT_WAKE)
-		return UNIT_BEGIN_WAKE;
+	begin =
+	    unit_obey(u, ops->judge(units_before(u), peek), length, bytes.left);
+	if (begin != UNIT_BEGIN_PASS && begin != UNIT_BEGIN_TAKE)
+		return begin;
 	memcpy(u->before, head.at, head.left);
 	u->nbefore = head.left;
-	u->left = length;
-	return UNIT_BEGIN_PASS;
+	if (begin == UNIT_BEGIN_TAKE)
+		u->taken = (size_t)length;
+	else
+		u->left = length;
+	return begin;
 }
 
 /* Past what is there of the unit that is passing. */
@@ -87,6 +124,8 @@ units_follow(struct units *u, struct rd bytes, size_t *pass)
 		units_advance(u, &bytes);
 	*pass = all - bytes.left;
 	switch (begin) {
+	case UNIT_BEGIN_TAKE:
+		return UNITS_TAKE;
 	case UNIT_BEGIN_WAKE:
 		return UNITS_WAKE;
 	case UNIT_BEGIN_BROKEN:

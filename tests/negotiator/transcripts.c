@@ -340,11 +340,11 @@ read_bytes(const struct transcript *t, const char *text, struct wr *w)
 static bool
 play_refusal(struct play *p, const char *text)
 {
-	char reason[32], leg[8], why[200], hint[200] = "";
+	char reason[32], leg[8], why[300], hint[300] = "";
 	struct neg_error error = { .text = why };
 	int i;
 
-	if (sscanf(text, "%31s %7[^:]: %199[^;]; %199[^\n]", reason, leg, why,
+	if (sscanf(text, "%31s %7[^:]: %299[^;]; %299[^\n]", reason, leg, why,
 		hint) < 3)
 		return false;
 	for (i = 0; i < REASON_COUNT; i++) {

@@ -235,6 +235,14 @@ a_patch_stays_within_what_was_written(void)
 	wr_patch_be32(&w, SIZE_MAX, 0);
 	CU_ASSERT_TRUE(w.full);
 	CU_ASSERT_TRUE(rd_equals(wr_written(&w), "x\x01\x02\x03\x04", 5));
+	wr_patch_le32(&w, 1, 0);
+	CU_ASSERT_TRUE(rd_equals(wr_written(&w), "x\x01\x02\x03\x04", 5));
+	w.full = false;
+	wr_patch_le32(&w, 1, 0x01020304);
+	CU_ASSERT_FALSE(w.full);
+	CU_ASSERT_TRUE(rd_equals(wr_written(&w), "x\x04\x03\x02\x01", 5));
+	wr_patch_le32(&w, 2, 0);
+	CU_ASSERT_TRUE(w.full);
 }
 
 int

@@ -233,6 +233,7 @@ dms_has_these_modes(void)
 		{ "postgres", { true, true, true, true } },
 		{ "aurora-postgresql", { true, true, true, true } },
 		{ "redshift", { true, false, false, false } },
+		{ "ase", { true, false, false, true } },
 	};
 	const struct dms_support *dms;
 	size_t i;

@@ -733,6 +733,10 @@ protocols_are_found_by_name_and_alias(void)
 	CU_ASSERT_PTR_EQUAL(protocol_find("mssql"), &neg_sqlserver);
 	CU_ASSERT_PTR_EQUAL(protocol_find("azuredb"), &neg_sqlserver);
 	CU_ASSERT_PTR_EQUAL(protocol_find("babelfish"), &neg_sqlserver);
+	CU_ASSERT_PTR_EQUAL(protocol_find("sybase"), &neg_sybase);
+	CU_ASSERT_PTR_EQUAL(protocol_find("ase"), &neg_sybase);
+	CU_ASSERT_PTR_EQUAL(protocol_find("mongodb"), &neg_mongodb);
+	CU_ASSERT_PTR_EQUAL(protocol_find("docdb"), &neg_mongodb);
 	CU_ASSERT_PTR_EQUAL(protocol_find("tls"), &neg_direct);
 	CU_ASSERT_PTR_EQUAL(protocol_find("mysql"), &neg_mysql);
 	CU_ASSERT_PTR_EQUAL(protocol_find("aurora"), &neg_mysql);
@@ -761,7 +765,7 @@ every_protocol_is_complete(void)
 		CU_ASSERT_TRUE(ops->window >= ops->hello.left);
 		CU_ASSERT_EQUAL(ops->options == NULL, ops->options_size == 0);
 	}
-	CU_ASSERT_EQUAL(i, 7);
+	CU_ASSERT_EQUAL(i, 9);
 	CU_ASSERT_PTR_NULL(protocol_nth(i + 1));
 }
 

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@ struct world {
 	int outside[LEG_COUNT]; /* what client and server hold */
 	struct relay relay;
 	const struct neg_units *units[LEG_COUNT];
+	struct negotiator negotiator;
+	bool deaf;
 	bool over;
 	unsigned halves;
 	bool woken;
@@ -137,6 +140,8 @@ world_relay(struct world *w, const char *client, const char *server)
 	struct relay_setup setup = {
 		.leg = { &w->leg[LEG_CLIENT], &w->leg[LEG_SERVER] },
 		.units = { w->units[LEG_CLIENT], w->units[LEG_SERVER] },
+		.negotiator = &w->negotiator,
+		.deaf = w->deaf,
 		.buffers = w->buffers,
 		.events = &events,
 		.arg = w,
@@ -789,6 +794,255 @@ watched_streams_use_no_pipe(void)
 	world_stop(&w);
 }
 
+/* Of the same units: t is taken and comes out as one of the negotiator's, u is
+ * taken for nothing, f would be more than there is room for. */
+static enum unit_act
+taking_judge(struct rd before, struct rd peek)
+{
+	uint8_t what;
+
+	(void)before;
+	rd_skip(&peek, 2);
+	what = rd_u8(&peek);
+	if (what == '!')
+		return UNIT_WAKE;
+	return what == 't' || what == 'u' || what == 'f' ? UNIT_TAKE
+							 : UNIT_PASS;
+}
+
+static bool
+rewrite(const struct negotiator *n, struct rd unit, struct wr *out)
+{
+	uint8_t what;
+
+	rd_skip(&unit, 2);
+	what = rd_u8(&unit);
+	CU_ASSERT_EQUAL(out->len, 0);
+	CU_ASSERT_EQUAL(out->cap, NEG_REWRITE_MAX);
+	wr_string(out, "<");
+	wr_string(out, n->server_host);
+	wr_bytes(out, unit.at, unit.left);
+	wr_string(out, ">");
+	while (what == 'f' && !out->full)
+		wr_string(out, "more");
+	return what != 'u';
+}
+
+static const struct neg_units taking = { .head = 2,
+	.peek = 3,
+	.length = unit_length,
+	.judge = taking_judge,
+	.rewrite = rewrite };
+
+static void
+world_take(struct world *w, enum leg_id from, const char *client,
+    const char *server)
+{
+	world_init(w);
+	w->units[from] = &taking;
+	w->negotiator.server_host = "N";
+	world_relay(w, client, server);
+}
+
+#define TAKEN   "_3a_4tb_3u_5tcd_3f_3t_3z_3e"
+#define WRITTEN "_3a<Nb>_3u<Ncd>_3f<N>_3z_3e"
+
+static void
+taken_units_go_on_in_other_words(void)
+{
+	const char *at;
+	enum leg_id i;
+	struct world w;
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		world_take(&w, i, NULL, NULL);
+		say(&w, i, TAKEN);
+		expect_heard(&w, leg_other(i), WRITTEN);
+		for (at = TAKEN; *at != '\0'; at++) {
+			say(&w, i, (char[]){ *at, '\0' });
+			(void)event_base_loop(w.base, EVLOOP_NONBLOCK);
+		}
+		expect_heard(&w, leg_other(i), WRITTEN);
+		say(&w, leg_other(i), TAKEN);
+		expect_heard(&w, i, TAKEN);
+		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, 2 * strlen(WRITTEN));
+		CU_ASSERT_EQUAL(w.relay.flow[leg_other(i)].bytes,
+		    strlen(TAKEN));
+		CU_ASSERT_EQUAL(w.relay.flow[i].units.held.len, 0);
+		world_stop(&w);
+	}
+}
+
+static void
+units_that_came_before_are_taken_too(void)
+{
+	struct world w;
+
+	world_take(&w, LEG_SERVER, "_3t", TAKEN "_4t");
+	expect_heard(&w, LEG_SERVER, "_3t");
+	expect_heard(&w, LEG_CLIENT, WRITTEN);
+	say(&w, LEG_SERVER, "x_3t");
+	expect_heard(&w, LEG_CLIENT, "<Nx><N>");
+	world_stop(&w);
+}
+
+/* What never became a unit is passed as it is. */
+static void
+half_a_taken_unit_goes_before_an_end(void)
+{
+	enum leg_id i;
+	struct world w;
+	char text[64];
+
+	for (i = LEG_CLIENT; i < LEG_COUNT; i++) {
+		world_take(&w, i, NULL, NULL);
+		say(&w, i, "_4tb_9tcd");
+		(void)shutdown(w.outside[i], SHUT_WR);
+		while (w.halves == 0)
+			(void)event_base_loop(w.base, EVLOOP_ONCE);
+		(void)read_all(w.outside[leg_other(i)], text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, "<Nb>_9tcd");
+		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, strlen(text));
+		world_stop(&w);
+	}
+}
+
+/* Whichever side has ended: before the relay, or in it. */
+static void
+taking_outlasts_the_other_end(void)
+{
+	struct world w;
+	char text[64];
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		world_init(&w);
+		w.units[LEG_SERVER] = &taking;
+		w.negotiator.server_host = "N";
+		w.deaf = i == 1;
+		(void)shutdown(w.outside[LEG_CLIENT], SHUT_WR);
+		world_relay(&w, NULL, "_4");
+		while (w.halves == 0)
+			(void)event_base_loop(w.base, EVLOOP_ONCE);
+		say(&w, LEG_SERVER, "tx_3!_4ty_3");
+		(void)shutdown(w.outside[LEG_SERVER], SHUT_WR);
+		CU_ASSERT_TRUE(run_to_end(&w));
+		CU_ASSERT_FALSE(w.woken);
+		leg_close(&w.leg[LEG_CLIENT]);
+		(void)read_all(w.outside[LEG_CLIENT], text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, "<Nx>_3!<Ny>_3");
+		world_stop(&w);
+	}
+}
+
+/* The last words are a server's words like all others. */
+static void
+last_words_are_taken_too(void)
+{
+	struct world w;
+	char text[64];
+	unsigned i;
+
+	world_take(&w, LEG_SERVER, NULL, NULL);
+	say(&w, LEG_CLIENT, "unread");
+	(void)event_base_loop(w.base, EVLOOP_ONCE);
+	say(&w, LEG_SERVER, "_4tx_3");
+	/* Unread bytes make close() a reset. */
+	(void)close(w.outside[LEG_SERVER]);
+	w.outside[LEG_SERVER] = -1;
+	for (i = 0; i < 3; i++)
+		(void)send(w.outside[LEG_CLIENT], "more", 4, MSG_NOSIGNAL);
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_SERVER_RESET);
+	leg_close(&w.leg[LEG_CLIENT]);
+	(void)read_all(w.outside[LEG_CLIENT], text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "<Nx>_3");
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_SERVER].bytes, strlen(text));
+	world_stop(&w);
+}
+
+static void
+broken_units_of_a_taking_side_are_the_end(void)
+{
+	struct world w;
+
+	world_take(&w, LEG_SERVER, NULL, NULL);
+	say(&w, LEG_SERVER, "_4tx_1t");
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_PROTOCOL);
+	expect_heard(&w, LEG_CLIENT, "<Nx>");
+	world_stop(&w);
+}
+
+#define ROUNDS 60000
+
+/* Nine bytes, of which the last five count, come out as nine of ours. */
+static void
+rewritten_units_wait_for_a_slow_reader(void)
+{
+	char unit[16], got[16];
+	struct world w;
+	size_t at = 0, sent = 0, heard = 0, len = 0;
+	int small = 32768;
+	bool right = true, blocked = false;
+	ssize_t n;
+
+	world_init(&w);
+	w.units[LEG_SERVER] = &taking;
+	w.negotiator.server_host = "N";
+	(void)setsockopt(w.outside[LEG_CLIENT], SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small));
+	(void)setsockopt(w.leg[LEG_CLIENT].fd, SOL_SOCKET, SO_SNDBUF, &small,
+	    sizeof(small));
+	world_relay(&w, NULL, NULL);
+	while (heard < ROUNDS && !w.over) {
+		/* As much as is taken, and then one message is read. */
+		while (sent < ROUNDS) {
+			(void)snprintf(unit, sizeof(unit), "_9%c%06zu",
+			    sent % 3 ? 't' : 'x', sent);
+			n = send(w.outside[LEG_SERVER], unit + at, 9 - at,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+			if (n <= 0)
+				break;
+			at = (at + (size_t)n) % 9;
+			sent += at == 0;
+		}
+		(void)event_base_loop(w.base, EVLOOP_NONBLOCK);
+		blocked = blocked || leg_blocked(&w.leg[LEG_CLIENT]);
+		n = recv(w.outside[LEG_CLIENT], got + len, 9 - len,
+		    MSG_DONTWAIT);
+		len += n > 0 ? (size_t)n : 0;
+		if (len < 9)
+			continue;
+		len = 0;
+		(void)snprintf(unit, sizeof(unit),
+		    heard % 3 ? "<N%06zu>" : "_9x%06zu", heard);
+		right = right && memcmp(got, unit, 9) == 0;
+		heard++;
+	}
+	CU_ASSERT_EQUAL(heard, ROUNDS);
+	CU_ASSERT_TRUE(right);
+	CU_ASSERT_TRUE(blocked);
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_SERVER].bytes, ROUNDS * 9);
+	world_stop(&w);
+}
+
+/* Nor does it use a pipe when the other side has ended. */
+static void
+taking_streams_use_no_pipe(void)
+{
+	struct world w;
+
+	world_init(&w);
+	w.units[LEG_CLIENT] = &taking;
+	w.deaf = true;
+	world_relay(&w, NULL, NULL);
+	write_until_full(&w);
+	CU_ASSERT_PTR_NULL(w.relay.flow[LEG_SERVER].pipe);
+	check_stream(&w);
+	world_stop(&w);
+}
+
 static void
 queue_keeps_order_and_maximum(void)
 {
@@ -845,6 +1099,20 @@ main(void)
 		{ "impossible_length_is_the_end",
 		    impossible_length_is_the_end },
 		{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
+		{ "taken_units_go_on_in_other_words",
+		    taken_units_go_on_in_other_words },
+		{ "units_that_came_before_are_taken_too",
+		    units_that_came_before_are_taken_too },
+		{ "half_a_taken_unit_goes_before_an_end",
+		    half_a_taken_unit_goes_before_an_end },
+		{ "taking_outlasts_the_other_end",
+		    taking_outlasts_the_other_end },
+		{ "last_words_are_taken_too", last_words_are_taken_too },
+		{ "broken_units_of_a_taking_side_are_the_end",
+		    broken_units_of_a_taking_side_are_the_end },
+		{ "rewritten_units_wait_for_a_slow_reader",
+		    rewritten_units_wait_for_a_slow_reader },
+		{ "taking_streams_use_no_pipe", taking_streams_use_no_pipe },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {

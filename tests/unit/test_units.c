@@ -110,6 +110,60 @@ static const struct neg_units after = { .head = 1,
 	.length = short_length,
 	.judge = after_judge };
 
+/* Takes, passes, or would wake. */
+static enum unit_act
+taking_judge(struct rd before, struct rd peek)
+{
+	(void)before;
+	rd_skip(&peek, 1);
+	switch (rd_u8(&peek)) {
+	case 't':
+		return UNIT_TAKE;
+	case '!':
+		return UNIT_WAKE;
+	}
+	return UNIT_PASS;
+}
+
+static bool
+never_called(const struct negotiator *n, struct rd unit, struct wr *out)
+{
+	(void)n;
+	(void)unit;
+	(void)out;
+	return false;
+}
+
+static const struct neg_units takes = { .head = 1,
+	.peek = 3,
+	.length = short_length,
+	.judge = taking_judge,
+	.rewrite = never_called };
+static const struct neg_units takes_for_nothing = { .head = 1,
+	.peek = 3,
+	.length = short_length,
+	.judge = taking_judge };
+
+static uint64_t
+long_length(struct rd head)
+{
+	return rd_be32(&head);
+}
+
+static enum unit_act
+always_take(struct rd before, struct rd peek)
+{
+	(void)before;
+	(void)peek;
+	return UNIT_TAKE;
+}
+
+static const struct neg_units takes_all = { .head = 4,
+	.peek = 4,
+	.length = long_length,
+	.judge = always_take,
+	.rewrite = never_called };
+
 #define BYTES(s) (s), sizeof(s) - 1
 
 static const struct {
@@ -184,6 +238,31 @@ struct played {
 	enum units_result result;
 };
 
+static void add(uint8_t *to, size_t *len, const uint8_t *bytes, size_t n);
+
+/* What is taken comes in brackets. */
+static void
+follow(struct units *u, struct played *p, struct rd *given)
+{
+	struct rd taken;
+	size_t pass;
+
+	do {
+		p->result = units_follow(u, *given, &pass);
+		CU_ASSERT_FATAL(pass <= given->left);
+		add(p->passed, &p->npassed, given->at, pass);
+		rd_skip(given, pass);
+		if (p->result == UNITS_TAKE) {
+			CU_ASSERT_EQUAL(u->held.len, 0);
+			taken = rd_take(given, u->taken);
+			CU_ASSERT_FALSE_FATAL(given->cut);
+			add(p->passed, &p->npassed, (const uint8_t *)"<", 1);
+			add(p->passed, &p->npassed, taken.at, taken.left);
+			add(p->passed, &p->npassed, (const uint8_t *)">", 1);
+		}
+	} while (p->result == UNITS_TAKE);
+}
+
 static void
 add(uint8_t *to, size_t *len, const uint8_t *bytes, size_t n)
 {
@@ -199,21 +278,18 @@ receive(struct units *u, struct played *p, const uint8_t *bytes, size_t len)
 {
 	uint8_t all[STREAM_MAX];
 	struct rd given = { .at = all };
-	size_t pass;
 
 	add(all, &given.left, queue_data(&u->held), u->held.len);
 	queue_consume(&u->held, u->held.len);
 	add(all, &given.left, bytes, len);
-	p->result = units_follow(u, given, &pass);
-	CU_ASSERT_FATAL(pass <= given.left);
-	add(p->passed, &p->npassed, all, pass);
+	follow(u, p, &given);
 	if (p->result == UNITS_PASS) {
-		CU_ASSERT_EQUAL(u->held.len, given.left - pass);
+		CU_ASSERT_EQUAL(u->held.len, given.left);
 		CU_ASSERT_TRUE(u->held.len == 0 ||
-		    memcmp(queue_data(&u->held), all + pass, u->held.len) == 0);
+		    memcmp(queue_data(&u->held), given.at, u->held.len) == 0);
 	} else {
 		CU_ASSERT_EQUAL(u->held.len, 0);
-		add(p->rest, &p->nrest, all + pass, given.left - pass);
+		add(p->rest, &p->nrest, given.at, given.left);
 	}
 	if (u->held.len > p->most_held)
 		p->most_held = u->held.len;
@@ -359,6 +435,124 @@ first_byte_may_wake(void)
 	CU_ASSERT_EQUAL(pass, 0);
 }
 
+static const struct {
+	const char *name;
+	const struct neg_units *ops;
+	const char *bytes;
+	size_t len;
+	const char *passes; /* in brackets what is taken */
+	const char *held;
+} taking[] = {
+	{ "one", &takes, BYTES("\5tabc"), "<\5tabc>", "" },
+	{ "several, between others", &takes, BYTES("\2a\3tb\3tc\4def\2t\2g"),
+	    "\2a<\3tb><\3tc>\4def<\2t>\2g", "" },
+	{ "the first of many, not whole", &takes, BYTES("\2a\5tb"), "\2a",
+	    "\5tb" },
+	{ "only the last is held", &takes, BYTES("\3ta\3bc\3t"), "<\3ta>\3bc",
+	    "\3t" },
+	{ "shorter than what is judged", &takes, BYTES("\2t\1\2t"),
+	    "<\2t>\1<\2t>", "" },
+	{ "others pass at once", &takes, BYTES("\377abc"), "\377abc", "" },
+	{ "where some are taken none wakes", &takes, BYTES("\3!a\3tb\3!c"),
+	    "\3!a<\3tb>\3!c", "" },
+	{ "taken by nobody", &takes_for_nothing, BYTES("\3ta\5tb"), "\3ta\5tb",
+	    "" },
+};
+
+static void
+check_taking(size_t i, size_t first, size_t slice)
+{
+	const uint8_t *bytes = (const uint8_t *)taking[i].bytes;
+	size_t passes = strlen(taking[i].passes), holds;
+	static struct played p;
+	bool right;
+
+	holds = strlen(taking[i].held);
+	play(taking[i].ops, bytes, taking[i].len, first, slice, &p);
+	right = p.result == UNITS_PASS && p.npassed == passes &&
+	    memcmp(p.passed, taking[i].passes, passes) == 0 &&
+	    p.nrest == holds && memcmp(p.rest, taking[i].held, holds) == 0;
+	CU_ASSERT_TRUE(right);
+	if (!right)
+		fprintf(stderr, "\n  %s, by %zu and %zu: %d, %.*s\n",
+		    taking[i].name, first, slice, (int)p.result, (int)p.npassed,
+		    (const char *)p.passed);
+}
+
+static void
+taken_units_are_held_until_they_are_whole(void)
+{
+	static const size_t slices[] = { 1, 2, 3, 7, STREAM_MAX };
+	size_t i, j, first;
+
+	for (i = 0; i < COUNT(taking); i++)
+		for (j = 0; j < COUNT(slices); j++)
+			for (first = 1; first <= taking[i].len + 1; first++)
+				check_taking(i, first, slices[j]);
+}
+
+/* As long as any that is held may be, and one byte longer. */
+static void
+units_too_long_to_be_taken_pass(void)
+{
+	static uint8_t unit[NEG_UNIT_MAX + 1];
+	struct rd some = { .at = unit, .left = NEG_UNIT_MAX - 1 };
+	struct units u;
+	size_t pass;
+
+	units_init(&u, &takes_all);
+	memcpy(unit, "\0\1\0\20", 4); /* NEG_UNIT_MAX */
+	CU_ASSERT_EQUAL(units_follow(&u, some, &pass), UNITS_PASS);
+	CU_ASSERT_EQUAL(pass, 0);
+	CU_ASSERT_EQUAL(u.held.len, NEG_UNIT_MAX - 1);
+	queue_consume(&u.held, u.held.len);
+	CU_ASSERT_PTR_NULL(u.held.base);
+	some.left = NEG_UNIT_MAX;
+	CU_ASSERT_EQUAL(units_follow(&u, some, &pass), UNITS_TAKE);
+	CU_ASSERT_EQUAL(u.taken, NEG_UNIT_MAX);
+	CU_ASSERT_EQUAL(pass, 0);
+	unit[3]++;
+	some.left = 10;
+	CU_ASSERT_EQUAL(units_follow(&u, some, &pass), UNITS_PASS);
+	CU_ASSERT_EQUAL(pass, 10);
+	CU_ASSERT_EQUAL(u.held.len, 0);
+	CU_ASSERT_EQUAL(u.left, NEG_UNIT_MAX + 1 - 10);
+	units_fini(&u);
+}
+
+static void
+deaf_units_do_what_is_left_to_do(void)
+{
+	static const struct {
+		const struct neg_units *ops;
+		const char *bytes, *passes, *held;
+	} deaf[] = {
+		{ NULL, "\3!a", "\3!a", "" },
+		{ &shorts, "\20!a\1", "\20!a\1", "" },
+		{ &wholes, "\3!a\4!b", "\3!a", "\4!b" },
+		{ &takes, "\3!a\3tb\3t", "\3!a<\3tb>", "\3t" },
+	};
+	static struct played p;
+	struct units u;
+	size_t i;
+
+	for (i = 0; i < COUNT(deaf); i++) {
+		memset(&p, 0, sizeof(p));
+		units_init(&u, deaf[i].ops);
+		units_deafen(&u);
+		if (u.ops == NULL) {
+			CU_ASSERT_TRUE(i < 2);
+			continue;
+		}
+		receive(&u, &p, (const uint8_t *)deaf[i].bytes,
+		    strlen(deaf[i].bytes));
+		CU_ASSERT_EQUAL(p.result, UNITS_PASS);
+		CU_ASSERT_STRING_EQUAL(p.passed, deaf[i].passes);
+		CU_ASSERT_EQUAL(u.held.len, strlen(deaf[i].held));
+		units_fini(&u);
+	}
+}
+
 int
 main(void)
 {
@@ -368,6 +562,12 @@ main(void)
 		{ "large_units_are_only_counted",
 		    large_units_are_only_counted },
 		{ "first_byte_may_wake", first_byte_may_wake },
+		{ "taken_units_are_held_until_they_are_whole",
+		    taken_units_are_held_until_they_are_whole },
+		{ "units_too_long_to_be_taken_pass",
+		    units_too_long_to_be_taken_pass },
+		{ "deaf_units_do_what_is_left_to_do",
+		    deaf_units_do_what_is_left_to_do },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
