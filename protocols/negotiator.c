@@ -86,11 +86,27 @@ check_read(const struct negotiator *n, unsigned from)
 	return NULL;
 }
 
+/* To another server, by a server's word. */
+static const char *
+check_redirect(const struct negotiator *n)
+{
+	const struct rd *host = &n->route.redirect_host;
+
+	if (n->ops->redirects == NULL || host->left == 0 || host->cut ||
+	    host->left > NEG_HOST_MAX || n->route.redirect_port == 0)
+		return "internal fault: connected twice";
+	if (n->in[LEG_SERVER].left > 0 || n->out[LEG_SERVER].len > 0)
+		return "internal fault: sent on with something left behind";
+	return NULL;
+}
+
 static const char *
 check_connect(const struct negotiator *n)
 {
 	if (n->connected)
-		return "internal fault: connected twice";
+		return check_redirect(n);
+	if (n->route.redirect_host.left > 0)
+		return "internal fault: sent on by nobody";
 	if (n->route.cancel.cut || n->route.cancel.left > NEG_CANCEL_MAX)
 		return "internal fault: a cancel that cannot be one";
 	return NULL;
@@ -112,11 +128,14 @@ check_tls(const struct negotiator *n, const struct verdict *v)
 		return "internal fault: TLS with no server";
 	if (never_tls(n, v->leg))
 		return "internal fault: TLS where there is to be none";
-	if (n->leg[v->leg].tls_up)
-		return "internal fault: TLS twice on one leg";
 	if (v->tls == NULL ||
 	    (v->tls->alpn == NULL) != (v->tls->alpn_rule == NEG_ALPN_NONE))
 		return "internal fault: TLS without its terms";
+	if (n->leg[v->leg].tls_up != v->tls->anew)
+		return "internal fault: TLS twice on one leg";
+	if (v->tls->anew &&
+	    (v->leg != LEG_SERVER || n->in[LEG_SERVER].left > 0))
+		return "internal fault: TLS begun anew with some of it unread";
 	if (v->tls->wrap != NULL &&
 	    (v->tls->wrap->head == 0 || v->tls->wrap->head > NEG_HEAD_MAX))
 		return "internal fault: a wrapping that is none";

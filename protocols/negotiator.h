@@ -127,6 +127,10 @@ struct neg_tls {
 	/* V_STOP_TLS may follow: records are opened one by one, each only when
 	 * all before it has been read. */
 	bool may_stop;
+	/* It begins anew on a leg of the server's that has TLS already: that is
+	 * given up without an alert, and nothing of it may be unread.  All that
+	 * is demanded of the first handshake is demanded of this one. */
+	bool anew;
 };
 
 enum verdict_kind {
@@ -176,7 +180,16 @@ struct neg_route {
 	 * anything is dialled, in milliseconds; one that leaves meanwhile was
 	 * never there.  0: it is only looked whether it has left already. */
 	unsigned delay_ms;
+	/* Not empty: the server sends us on to this one, in its own words (at
+	 * most NEG_HOST_MAX bytes, printable), and V_CONNECT comes a second
+	 * time.  The leg of the first is given up, and out[] and in[] of it are
+	 * empty.  Where the endpoint does not allow that place the session ends
+	 * (REASON_REDIRECT); where it does, that server must satisfy all that
+	 * is demanded of the first.  Readable until the next step. */
+	struct rd redirect_host;
+	uint16_t redirect_port;
 };
+#define NEG_HOST_MAX 253
 
 /* What a later cancel will name this session by: the message of
  * neg_route.cancel, to the letter.  Empty if the protocol has none. */
@@ -292,6 +305,9 @@ enum neg_option_kind {
 	NEG_OPTION_COUNT,      /* unsigned, at most `max` */
 	NEG_OPTION_SECRETS,    /* struct neg_file; refused if others read it */
 	NEG_OPTION_RSA_PUBLIC, /* struct neg_file: one PEM, "PUBLIC KEY" */
+	/* struct neg_hosts: where a server may send us on to.  A name, all names
+	 * of a domain as "*.example.com", an address, a network as CIDR. */
+	NEG_OPTION_HOSTS,
 	/* struct rsakey *, for the services; nothing a negotiator looks at */
 	NEG_OPTION_RSA_PRIVATE,
 };
@@ -301,6 +317,11 @@ struct neg_file {
 	char *path; /* NULL: not set */
 	uint8_t *bytes;
 	size_t len;
+};
+
+struct neg_hosts {
+	char **list;
+	size_t n;
 };
 
 struct neg_option {
@@ -346,6 +367,10 @@ struct neg_ops {
 	 * a session goes to none but that of the address it came in by, and
 	 * n->members is set.  NULL: never. */
 	bool (*pairs)(const void *options);
+	/* Where its servers may send us on to besides the places that are
+	 * theirs by name: hosts in the configured server's own domain, and the
+	 * addresses of its name.  NULL: this protocol follows nobody. */
+	const struct neg_hosts *(*redirects)(const void *options);
 
 	/* What the shortest client would say to get a connection going, for
 	 * `dbtls test`, which never logs in. */
@@ -398,7 +423,10 @@ struct negotiator {
 
 	/* Set by the negotiator. */
 	struct neg_route route; /* with V_CONNECT */
-	struct neg_key key;     /* with V_RELAY */
+	/* With V_START_TLS on the server's leg: the SNI that is sent instead of
+	 * the configured one; a NUL-ended string in n->state, or NULL. */
+	const char *sni;
+	struct neg_key key; /* with V_RELAY */
 	/* With V_RELAY: by whose bytes they are; NULL: none.  Where whole_max
 	 * is set it holds before the relay too: what a step writes to the other
 	 * leg's TLS is whole units, and each is a record of its own. */
@@ -461,6 +489,7 @@ extern const struct neg_ops neg_mysqlx;
 extern const struct neg_ops neg_sqlserver;
 extern const struct neg_ops neg_sybase;
 extern const struct neg_ops neg_mongodb;
+extern const struct neg_ops neg_oracle;
 extern const struct neg_ops neg_direct; /* engine `tls` */
 
 #endif /* PROTOCOLS_NEGOTIATOR_H */
