@@ -18,6 +18,7 @@
 #define NAME_MAX_OCTETS 253 /* the same, in text and without the root */
 #define V6_BITS         128u
 #define V4_BITS         32u
+#define IPV4_LEN        4
 #define V4_OFFSET       12 /* where IPv4 begins in an IPv4-mapped address */
 #define LOOPBACK_V4     127
 #define ZONE_TEXT_MAX   12 /* '%' and 32 bits */
@@ -179,21 +180,21 @@ address_is_loopback(const struct address *a)
 	return memcmp(bytes, &loopback, sizeof(loopback)) == 0;
 }
 
-static bool
-is_wildcard(const struct address *a)
+bool
+address_is_wildcard(const struct address *a)
 {
-	if (a->sa.ss_family == AF_INET)
-		return as_v4(a).sin_addr.s_addr == htonl(INADDR_ANY);
-	if (a->sa.ss_family == AF_INET6) {
-		struct sockaddr_in6 in6 = as_v6(a);
+	static const struct in6_addr none = IN6ADDR_ANY_INIT;
+	uint8_t bytes[16], v4[IPV4_LEN] = { 0 };
 
-		return IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
-	}
-	return false;
+	if (!address_bytes(a, bytes))
+		return false;
+	if (is_mapped(bytes))
+		return memcmp(bytes + V4_OFFSET, v4, sizeof(v4)) == 0;
+	return memcmp(bytes, &none, sizeof(none)) == 0;
 }
 
-static bool
-same_ip(const struct address *a, const struct address *b)
+bool
+address_same_ip(const struct address *a, const struct address *b)
 {
 	uint8_t left[16], right[16];
 
@@ -214,7 +215,8 @@ address_overlaps(const struct address *a, const struct address *b)
 	}
 	if (address_port(a) == 0 || address_port(a) != address_port(b))
 		return false;
-	return is_wildcard(a) || is_wildcard(b) || same_ip(a, b);
+	return address_is_wildcard(a) || address_is_wildcard(b) ||
+	    address_same_ip(a, b);
 }
 
 static bool

@@ -26,6 +26,11 @@ bool address_is_mapped(const struct address *a); /* "[::ffff:10.0.0.1]:1" */
 /* 0 for a unix socket. */
 uint16_t address_port(const struct address *a);
 
+/* "0.0.0.0" or "[::]", or the first as IPv4-mapped. */
+bool address_is_wildcard(const struct address *a);
+/* Whatever their ports; an IPv4-mapped address is the IPv4 address. */
+bool address_same_ip(const struct address *a, const struct address *b);
+
 /* Would a listener on one be in the way of a listener on the other?  A wildcard
  * takes every address of its family; port 0 takes nothing. */
 bool address_overlaps(const struct address *a, const struct address *b);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/material.h"
+#include "conf/redirect.h"
 #include "conf/rsakey.h"
 
 #define WORDS_MAX 1536 /* of what is said about a setting */
@@ -39,6 +40,8 @@ type_of(enum neg_option_kind kind)
 		return TYPE_BOOL;
 	case NEG_OPTION_COUNT:
 		return TYPE_COUNT;
+	case NEG_OPTION_HOSTS:
+		return TYPE_LIST;
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:
 	case NEG_OPTION_RSA_PRIVATE:
@@ -58,6 +61,7 @@ fallback_of(const struct neg_option *o)
 		return "false";
 	case NEG_OPTION_COUNT:
 		return "0";
+	case NEG_OPTION_HOSTS:
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:
 	case NEG_OPTION_RSA_PRIVATE:
@@ -75,6 +79,7 @@ option_as_setting(const struct neg_option *o, struct setting *s)
 		.name = o->name,
 		.max = o->max,
 		.choices = o->choices,
+		.check = o->kind == NEG_OPTION_HOSTS ? redirect_check : NULL,
 		.fallback = fallback_of(o),
 		.help = o->help,
 	};
@@ -105,7 +110,23 @@ option_problem(const struct draft *d, const char *name, bool warning,
 	    v == NULL || v->line == 0 ? d->line : v->line, path, "%s", words);
 }
 
-static void
+/* What was added before memory was short is freed with the endpoint. */
+static int
+store_hosts(const struct value *v, char *at)
+{
+	struct neg_hosts h = { 0 };
+
+	if (v->ntexts > 0 &&
+	    (h.list = calloc(v->ntexts, sizeof(*h.list))) == NULL)
+		return -1;
+	while (
+	    h.n < v->ntexts && (h.list[h.n] = strdup(v->texts[h.n].s)) != NULL)
+		h.n++;
+	memcpy(at, &h, sizeof(h));
+	return h.n == v->ntexts ? 0 : -1;
+}
+
+static int
 store(const struct neg_option *o, const struct value *v, char *at)
 {
 	unsigned count = (unsigned)v->number;
@@ -115,18 +136,21 @@ store(const struct neg_option *o, const struct value *v, char *at)
 	switch (o->kind) {
 	case NEG_OPTION_CHOICE:
 		memcpy(at, &index, sizeof(index));
-		return;
+		return 0;
 	case NEG_OPTION_BOOL:
 		memcpy(at, &is, sizeof(is));
-		return;
+		return 0;
 	case NEG_OPTION_COUNT:
 		memcpy(at, &count, sizeof(count));
-		return;
+		return 0;
+	case NEG_OPTION_HOSTS:
+		return store_hosts(v, at);
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:
 	case NEG_OPTION_RSA_PRIVATE:
 		break;
 	}
+	return 0;
 }
 
 int
@@ -138,9 +162,11 @@ options_build(const struct draft *d, struct endpoint *e)
 		return 0;
 	if ((e->options = calloc(1, d->ops->options_size)) == NULL)
 		return -1;
-	for (i = 0; i < d->noptions; i++)
-		store(&d->ops->options[i], &d->options[i],
-		    (char *)e->options + d->ops->options[i].offset);
+	for (i = 0; i < d->noptions; i++) {
+		if (store(&d->ops->options[i], &d->options[i],
+			(char *)e->options + d->ops->options[i].offset) == -1)
+			return -1;
+	}
 	return 0;
 }
 
@@ -229,6 +255,7 @@ load(const struct loading *l)
 	case NEG_OPTION_CHOICE:
 	case NEG_OPTION_BOOL:
 	case NEG_OPTION_COUNT:
+	case NEG_OPTION_HOSTS:
 		break;
 	}
 }
@@ -241,9 +268,10 @@ options_load_files(struct builder *b, const struct draft *d, struct endpoint *e)
 	size_t i;
 
 	for (i = 0; i < d->noptions; i++) {
-		if (d->options[i].ntexts == 0)
-			continue;
 		l.option = &d->ops->options[i];
+		if (d->options[i].ntexts == 0 ||
+		    l.option->kind == NEG_OPTION_HOSTS)
+			continue;
 		l.at = (char *)e->options + l.option->offset;
 		l.path = builder_path(b, d, d->options[i].texts[0].s);
 		if (l.path == NULL) {
@@ -292,6 +320,17 @@ file_fini(const char *at)
 }
 
 static void
+hosts_fini(const char *at)
+{
+	struct neg_hosts h;
+
+	memcpy(&h, at, sizeof(h));
+	while (h.n > 0)
+		free(h.list[--h.n]);
+	free(h.list);
+}
+
+static void
 option_free(const struct neg_option *o, const char *at)
 {
 	struct rsakey *key;
@@ -304,6 +343,9 @@ option_free(const struct neg_option *o, const char *at)
 	case NEG_OPTION_RSA_PRIVATE:
 		memcpy(&key, at, sizeof(struct rsakey *));
 		rsakey_release(key);
+		return;
+	case NEG_OPTION_HOSTS:
+		hosts_fini(at);
 		return;
 	case NEG_OPTION_CHOICE:
 	case NEG_OPTION_BOOL:

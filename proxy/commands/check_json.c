@@ -217,6 +217,19 @@ json_option_key(struct json *j, const struct neg_option *o, const char *at)
 }
 
 static void
+json_option_hosts(struct json *j, const struct neg_option *o, const char *at)
+{
+	struct neg_hosts h;
+	size_t i;
+
+	memcpy(&h, at, sizeof(h));
+	json_array(j, o->name);
+	for (i = 0; i < h.n; i++)
+		json_string(j, NULL, h.list[i]);
+	json_end_array(j);
+}
+
+static void
 json_engine_option(struct json *j, const struct neg_option *o, const char *at)
 {
 	unsigned count;
@@ -235,6 +248,9 @@ json_engine_option(struct json *j, const struct neg_option *o, const char *at)
 	case NEG_OPTION_COUNT:
 		memcpy(&count, at, sizeof(count));
 		json_int(j, o->name, count);
+		return;
+	case NEG_OPTION_HOSTS:
+		json_option_hosts(j, o, at);
 		return;
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:

@@ -352,6 +352,21 @@ print_option_key(FILE *to, const char *label, const struct neg_option *o,
 }
 
 static void
+print_option_hosts(FILE *to, const char *label, const struct neg_option *o,
+    const char *at)
+{
+	struct neg_hosts h;
+	size_t i;
+
+	memcpy(&h, at, sizeof(h));
+	if (h.n == 0)
+		row(to, label, "%s: none", o->name);
+	for (i = 0; i < h.n; i++)
+		row(to, i == 0 ? label : "", "%s \"%s\"",
+		    i == 0 ? o->name : "and", h.list[i]);
+}
+
+static void
 print_engine_option(FILE *to, const char *label, const struct neg_option *o,
     const char *at)
 {
@@ -371,6 +386,9 @@ print_engine_option(FILE *to, const char *label, const struct neg_option *o,
 	case NEG_OPTION_COUNT:
 		memcpy(&count, at, sizeof(count));
 		row(to, label, "%s = %u", o->name, count);
+		return;
+	case NEG_OPTION_HOSTS:
+		print_option_hosts(to, label, o, at);
 		return;
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:

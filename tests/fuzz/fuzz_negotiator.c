@@ -135,6 +135,7 @@ choose_option(const struct neg_option *o, union play_options *options,
 		if (rules & RULE_PUBLIC_KEY)
 			choose_file(at, public_key, sizeof(public_key));
 		return;
+	case NEG_OPTION_HOSTS: /* the session's, not a negotiator's */
 	case NEG_OPTION_RSA_PRIVATE:
 		return;
 	}

@@ -203,6 +203,7 @@ set_value(struct play_setup *setup, const struct neg_option *o,
 	case NEG_OPTION_SECRETS:
 	case NEG_OPTION_RSA_PUBLIC:
 		return set_file(setup, o, names, value);
+	case NEG_OPTION_HOSTS:
 	case NEG_OPTION_RSA_PRIVATE:
 		break;
 	}
