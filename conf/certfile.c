@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
@@ -11,10 +12,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "conf/filebytes.h"
+#include "conf/certfile_private.h"
+#include "conf/wallet.h"
 
-#define FILE_MIB        16 /* the largest that is read */
-#define PASSWORD_MAX    1024
 #define BEGIN_MARK      "-----BEGIN "
 #define END_MARK        "-----END "
 #define LABEL_END       "-----"
@@ -192,27 +192,36 @@ struct reader {
 	STACK_OF(X509) *certs;    /* NULL: certificates are passed over */
 	STACK_OF(X509_CRL) *crls; /* NULL: there must be none */
 	bool keys;                /* private keys are passed over */
+	bool any;                 /* it may have none of them */
 	struct err *err;
 	size_t found; /* duplicates count */
 };
 
-static int
-cert_append(struct reader *r, X509 *cert)
+int
+certs_append(STACK_OF(X509) *to, X509 *cert)
 {
 	int i;
 
-	r->found++;
 	/* Parses the extensions now, while only one thread sees it. */
 	(void)X509_check_purpose(cert, -1, 0);
-	for (i = 0; i < sk_X509_num(r->certs); i++) {
-		if (X509_cmp(sk_X509_value(r->certs, i), cert) == 0) {
+	for (i = 0; i < sk_X509_num(to); i++) {
+		if (X509_cmp(sk_X509_value(to, i), cert) == 0) {
 			X509_free(cert);
 			return 0;
 		}
 	}
-	if (sk_X509_push(r->certs, cert) > 0)
+	if (sk_X509_push(to, cert) > 0)
 		return 0;
 	X509_free(cert);
+	return -1;
+}
+
+static int
+cert_append(struct reader *r, X509 *cert)
+{
+	r->found++;
+	if (certs_append(r->certs, cert) == 0)
+		return 0;
 	return err_set(r->err, "%s: out of memory", r->file->path);
 }
 
@@ -360,19 +369,25 @@ read_der(struct reader *r)
 	return rc;
 }
 
+bool
+certfile_is_der(const struct filebytes *f)
+{
+	return f->len > 0 && f->bytes[0] == DER_SEQUENCE &&
+	    memmem(f->bytes, f->len, BEGIN_MARK, strlen(BEGIN_MARK)) == NULL;
+}
+
 static int
 read_blocks(struct reader *r)
 {
 	const struct filebytes *f = r->file;
 	int rc;
 
-	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE &&
-	    memmem(f->bytes, f->len, BEGIN_MARK, strlen(BEGIN_MARK)) == NULL)
+	if (certfile_is_der(f))
 		rc = read_der(r);
 	else
 		rc = read_pem(r);
 	ERR_clear_error();
-	if (rc == 0 && r->found == 0)
+	if (rc == 0 && r->found == 0 && !r->any)
 		return err_set(r->err,
 		    "%s: there is no %s in it, neither PEM"
 		    " nor DER",
@@ -381,15 +396,45 @@ read_blocks(struct reader *r)
 }
 
 int
+certfile_parse_certs(const struct filebytes *f, STACK_OF(X509) *to,
+    struct err *err)
+{
+	struct reader r = { .file = f, .certs = to, .err = err };
+
+	return read_blocks(&r);
+}
+
+/* DER is of one kind, which only trying tells. */
+int
+certfile_parse_all(const struct filebytes *f, STACK_OF(X509) *certs,
+    STACK_OF(X509_CRL) *crls, struct err *err)
+{
+	struct reader r = { .file = f,
+		.certs = certs,
+		.crls = crls,
+		.keys = true,
+		.any = true,
+		.err = err };
+
+	if (!certfile_is_der(f))
+		return read_blocks(&r);
+	r.crls = NULL;
+	if (read_blocks(&r) == 0 || r.found > 0)
+		return r.found > 0 ? 0 : -1;
+	r.crls = crls;
+	(void)read_blocks(&r);
+	return 0;
+}
+
+int
 certfile_read_certs(const char *path, STACK_OF(X509) *to, struct err *err)
 {
 	struct filebytes f;
-	struct reader r = { .file = &f, .certs = to, .err = err };
 	int rc;
 
-	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
+	if (filebytes_read(&f, path, false, CERTFILE_MIB, err) == -1)
 		return -1;
-	rc = read_blocks(&r);
+	rc = certfile_parse_certs(&f, to, err);
 	filebytes_fini(&f);
 	return rc;
 }
@@ -401,20 +446,12 @@ certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to, struct err *err)
 	struct reader r = { .file = &f, .crls = to, .err = err };
 	int rc;
 
-	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
+	if (filebytes_read(&f, path, false, CERTFILE_MIB, err) == -1)
 		return -1;
 	rc = read_blocks(&r);
 	filebytes_fini(&f);
 	return rc;
 }
-
-/* A password for OpenSSL, which would otherwise ask on the terminal. */
-struct password {
-	char text[PASSWORD_MAX + 1];
-	size_t len;
-	bool given; /* there is a password file */
-	bool asked; /* the key is encrypted */
-};
 
 static int
 password_answer(char *buf, int size, int writing, void *arg)
@@ -429,8 +466,7 @@ password_answer(char *buf, int size, int writing, void *arg)
 	return (int)p->len;
 }
 
-/* The first line of the file, without its end. */
-static int
+int
 password_read(struct password *p, const char *path, struct err *err)
 {
 	const char *line;
@@ -439,7 +475,7 @@ password_read(struct password *p, const char *path, struct err *err)
 	size_t len = 0;
 	int rc = 0;
 
-	if (filebytes_read(&f, path, true, FILE_MIB, err) == -1)
+	if (filebytes_read(&f, path, true, CERTFILE_MIB, err) == -1)
 		return -1;
 	s = scan_file(&f);
 	if (scan_line(&s, &line, &len) && len > 0 && line[len - 1] == '\r')
@@ -525,27 +561,39 @@ key_unreadable(const char *path, const struct password *p, bool found,
 }
 
 EVP_PKEY *
-certfile_read_key(const char *path, const char *password_file, struct err *err)
+certfile_parse_key(const struct filebytes *f, const char *password_file,
+    bool *found, struct err *err)
 {
 	struct password p = { .given = false };
 	EVP_PKEY *key = NULL;
-	bool found = false;
-	struct filebytes f;
 
-	if (filebytes_read(&f, path, true, FILE_MIB, err) == -1)
-		return NULL;
+	*found = false;
 	if (password_file != NULL &&
 	    password_read(&p, password_file, err) == -1)
 		goto out;
-	if (f.len > 0 && f.bytes[0] == DER_SEQUENCE)
-		key = key_decode_der(&f, &p);
+	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE)
+		key = key_decode_der(f, &p);
 	else
-		key = key_decode_pem(&f, &p, &found);
+		key = key_decode_pem(f, &p, found);
+	*found = *found || key != NULL || p.asked;
 	if (key == NULL)
-		(void)key_unreadable(path, &p, found, password_file, err);
+		(void)key_unreadable(f->path, &p, *found, password_file, err);
 	ERR_clear_error();
 out:
 	OPENSSL_cleanse(&p, sizeof(p));
+	return key;
+}
+
+EVP_PKEY *
+certfile_read_key(const char *path, const char *password_file, struct err *err)
+{
+	struct filebytes f;
+	EVP_PKEY *key;
+	bool found;
+
+	if (filebytes_read(&f, path, true, CERTFILE_MIB, err) == -1)
+		return NULL;
+	key = certfile_parse_key(&f, password_file, &found, err);
 	filebytes_fini(&f);
 	return key;
 }
@@ -597,41 +645,98 @@ keypair_arrange(struct keypair *k, STACK_OF(X509) *certs, const char *path,
 }
 
 static int
-keypair_certs(const char *path, bool keys, STACK_OF(X509) *to, struct err *err)
+keypair_from_pem(struct keypair *k, const struct filebytes *f,
+    STACK_OF(X509) *certs, const char *key_path,
+    const struct wallet_access *access, struct err *err)
 {
-	struct filebytes f;
-	struct reader r = { .file = &f, .certs = to, .keys = keys, .err = err };
-	int rc;
+	struct reader r = { .file = f,
+		.certs = certs,
+		.keys = true,
+		.err = err };
+	const char *path = key_path == NULL ? f->path : key_path;
 
-	if (filebytes_read(&f, path, false, FILE_MIB, err) == -1)
+	if (read_blocks(&r) == -1)
 		return -1;
-	rc = read_blocks(&r);
-	filebytes_fini(&f);
-	return rc;
+	k->key = certfile_read_key(path,
+	    access == NULL ? NULL : access->password_file, err);
+	return k->key == NULL ? -1 : keypair_arrange(k, certs, path, err);
+}
+
+/* Its key is in it. */
+static int
+keypair_from_wallet(struct keypair *k, const struct filebytes *f,
+    STACK_OF(X509) *certs, const char *key_path,
+    const struct wallet_access *access, struct err *err)
+{
+	struct contents c;
+	int rc = -1;
+
+	if (key_path != NULL)
+		return err_set(err,
+		    "%s: a wallet has its key inside; name no other file for "
+		    "it",
+		    f->path);
+	if (contents_parse(&c, f, access, err) == -1)
+		return -1;
+	if (c.key == NULL)
+		(void)err_set(err,
+		    "%s: has no private key in it; a wallet that proves who "
+		    "one is needs one (one of trusted certificates goes into "
+		    "ca)",
+		    f->path);
+	else if (contents_leaf(&c) == -1)
+		(void)err_set(err,
+		    "%s: has a private key, but no certificate that belongs to "
+		    "it; import the one that was issued for it",
+		    f->path);
+	else if (contents_move_certs(&c, -1, certs) == -1)
+		(void)err_set(err, "%s: out of memory", f->path);
+	else
+		rc = 0;
+	k->key = c.key;
+	c.key = NULL;
+	contents_fini(&c);
+	return rc == 0 ? keypair_arrange(k, certs, f->path, err) : -1;
+}
+
+static struct keypair *
+keypair_new(void)
+{
+	struct keypair *k = OPENSSL_zalloc(sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->references = 1;
+	k->chain = sk_X509_new_null();
+	if (k->chain != NULL)
+		return k;
+	keypair_release(k);
+	return NULL;
 }
 
 struct keypair *
 keypair_load(const char *cert_path, const char *key_path,
-    const char *password_file, struct err *err)
+    const struct wallet_access *access, struct err *err)
 {
 	STACK_OF(X509) *certs = sk_X509_new_null();
-	struct keypair *k = OPENSSL_zalloc(sizeof(*k));
-	const char *path = key_path == NULL ? cert_path : key_path;
+	struct keypair *k = keypair_new();
+	char *path = NULL;
+	struct filebytes f = { .path = cert_path };
+	int rc = -1;
 
-	if (certs == NULL || k == NULL ||
-	    (k->chain = sk_X509_new_null()) == NULL) {
+	if (certs == NULL || k == NULL)
 		(void)err_set(err, "%s: out of memory", cert_path);
-		goto fail;
+	else if ((path = certfile_locate(cert_path, err)) != NULL &&
+	    filebytes_read(&f, path, false, CERTFILE_MIB, err) == 0) {
+		rc = wallet_recognise(f.bytes, f.len)
+		    ? keypair_from_wallet(k, &f, certs, key_path, access, err)
+		    : keypair_from_pem(k, &f, certs, key_path, access, err);
+		filebytes_fini(&f);
 	}
-	k->references = 1;
-	if (keypair_certs(cert_path, true, certs, err) == -1 ||
-	    (k->key = certfile_read_key(path, password_file, err)) == NULL ||
-	    keypair_arrange(k, certs, path, err) == -1)
-		goto fail;
+	free(path);
 	sk_X509_pop_free(certs, X509_free);
-	return k;
-fail:
-	sk_X509_pop_free(certs, X509_free);
+	if (rc == 0)
+		return k;
 	keypair_release(k);
 	return NULL;
 }

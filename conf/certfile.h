@@ -2,8 +2,9 @@
  * certfile.h - certificates, CRLs and keys out of files
  *
  * PEM (with text around the blocks, bag attributes, CRLF, any order,
- * duplicates) and DER.  Every error names the file and, where there are
- * several, the block.  Files are opened at load and never again.
+ * duplicates) and DER; where it says so, wallets and the folders that they are
+ * in.  Every error names the file and, where there are several, the block.
+ * Files are opened at load and never again.
  */
 #ifndef CONF_CERTFILE_H
 #define CONF_CERTFILE_H
@@ -15,12 +16,21 @@
 #include <openssl/x509.h>
 
 #include "conf/err.h"
+#include "conf/wallet_access.h"
 
 /* Appends the certificates of a file to `to`, duplicates left out.  A private
  * key in it is an error: a `ca` file is read by many.  0, or -1 with `err`. */
 int certfile_read_certs(const char *path, STACK_OF(X509) *to, struct err *err);
 int certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to,
     struct err *err);
+
+/* As certfile_read_certs(); of a wallet, or a folder with one, all certificates
+ * but that of its own key. */
+int certfile_read_anchors(const char *path, const struct wallet_access *access,
+    STACK_OF(X509) *to, struct err *err);
+
+/* `path`, or where it is a folder, the wallet in it; to be freed. */
+char *certfile_locate(const char *path, struct err *err);
 
 /* A private key.  `password_file` NULL: it has none.  A key or password file
  * that others may read is refused (links are followed).  NULL with `err`. */
@@ -35,10 +45,11 @@ struct keypair {
 	_Atomic unsigned references;
 };
 
-/* `key_path` NULL: the key is in `cert_path` too.  Files as above; a key that
- * does not belong to the certificate is refused too. */
+/* `key_path` NULL: the key is in `cert_path` too, as it is in a wallet.  Files
+ * as above; a key that does not belong to the certificate is refused too.
+ * `access` may be NULL. */
 struct keypair *keypair_load(const char *cert_path, const char *key_path,
-    const char *password_file, struct err *err);
+    const struct wallet_access *access, struct err *err);
 struct keypair *keypair_retain(struct keypair *k);
 void keypair_release(struct keypair *k);
 
@@ -71,6 +82,10 @@ void cert_pin_text(const X509 *cert, char text[CERT_PIN_MAX]);
 /* The names that a certificate carries, ", " between; "" if none (names.c). */
 void cert_names_text(X509 *cert, char *text, size_t size);
 
+/* "EC prime256v1", "RSA 2048". */
+#define CERT_KEY_MAX 64
+void cert_key_text(const EVP_PKEY *key, char text[CERT_KEY_MAX]);
+
 /* One certificate, for people to read. */
 struct cert_facts {
 	char subject[256];
@@ -78,7 +93,7 @@ struct cert_facts {
 	char names[512];
 	char not_before[CERT_TIME_MAX];
 	char not_after[CERT_TIME_MAX];
-	char key[64]; /* "EC prime256v1", "RSA 2048" */
+	char key[CERT_KEY_MAX];
 	char pin[CERT_PIN_MAX];
 	uint8_t sha256[CERT_DIGEST_LEN];
 };

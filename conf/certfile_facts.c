@@ -100,10 +100,10 @@ cert_pin_text(const X509 *cert, char text[CERT_PIN_MAX])
 	    sizeof(digest));
 }
 
-static void
-key_text(const X509 *cert, char *text, size_t size)
+void
+cert_key_text(const EVP_PKEY *key, char text[CERT_KEY_MAX])
 {
-	EVP_PKEY *key = X509_get0_pubkey(cert);
+	const size_t size = CERT_KEY_MAX;
 	char group[32];
 	size_t len;
 
@@ -127,7 +127,7 @@ cert_facts(X509 *cert, struct cert_facts *f)
 	cert_names_text(cert, f->names, sizeof(f->names));
 	cert_time_text(X509_get0_notBefore(cert), f->not_before);
 	cert_time_text(X509_get0_notAfter(cert), f->not_after);
-	key_text(cert, f->key, sizeof(f->key));
+	cert_key_text(X509_get0_pubkey(cert), f->key);
 	(void)cert_fingerprint(cert, f->sha256);
 	cert_pin_text(cert, f->pin);
 }

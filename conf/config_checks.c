@@ -286,3 +286,30 @@ check_client_ca(const char *text, struct err *err)
 	    "certificate from anyone; name the CA that your clients' "
 	    "certificates come from");
 }
+
+int
+check_wallet_host(const char *text, struct err *err)
+{
+	if (host_is_name(text))
+		return 0;
+	return err_set(err,
+	    "\"%s\" is no host name; write what `hostname` says where the "
+	    "wallet was made",
+	    text);
+}
+
+/* As an operating system has them; Windows knows blanks. */
+int
+check_wallet_user(const char *text, struct err *err)
+{
+	const char *at;
+
+	for (at = text; *at != '\0' && isprint((unsigned char)*at); at++)
+		;
+	if (*at == '\0' && at != text && at - text <= NAME_LEN_MAX)
+		return 0;
+	return err_set(err,
+	    "is no user's name; write the name of who made the wallet, at "
+	    "most %d characters of ASCII",
+	    NAME_LEN_MAX);
+}

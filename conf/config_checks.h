@@ -25,6 +25,8 @@ int check_cidr(const char *text, struct err *err);
 int check_source(const char *text, struct err *err);
 int check_log_to(const char *text, struct err *err);
 int check_client_ca(const char *text, struct err *err);
+int check_wallet_host(const char *text, struct err *err);
+int check_wallet_user(const char *text, struct err *err);
 
 /* "sha256//BASE64". */
 int pin_parse(const char *text, uint8_t digest[32], struct err *err);

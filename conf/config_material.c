@@ -81,11 +81,46 @@ tell_notes(struct builder *b, const struct draft *d, enum setting_id ca,
 	set->warned = true;
 }
 
+/* The path of a setting; NULL if it was not written. */
+static char *
+setting_path(struct builder *b, const struct draft *d, enum setting_id id)
+{
+	char *path = NULL;
+
+	if (draft_text(d, id) != NULL &&
+	    (path = builder_path(b, d, draft_text(d, id))) == NULL)
+		out_of_memory(b, d);
+	return path;
+}
+
+/* What opens the wallets.  The path in it is to be freed. */
+struct access {
+	struct wallet_access words;
+	char *password_file;
+};
+
+/* `own` is a password's setting that wins, if it is written. */
+static struct access
+access_find(struct builder *b, const struct draft *d, enum setting_id own)
+{
+	bool given = own != SETTING_NONE && draft_given(d, own);
+	struct access a = { .words = {
+				.host = draft_text(d, SETTING_WALLET_HOST),
+				.user = draft_text(d, SETTING_WALLET_USER),
+			    } };
+
+	a.password_file =
+	    setting_path(b, d, given ? own : SETTING_WALLET_PASSWORD_FILE);
+	a.words.password_file = a.password_file;
+	return a;
+}
+
 /* `crl` may be SETTING_NONE. */
 static struct anchors *
 load_anchors(struct builder *b, const struct draft *d, enum setting_id ca,
     enum setting_id crl)
 {
+	struct access access = access_find(b, d, SETTING_NONE);
 	struct paths cas = { 0 }, crls = { 0 };
 	struct material_set *set = NULL;
 	struct anchors *anchors = NULL;
@@ -93,7 +128,8 @@ load_anchors(struct builder *b, const struct draft *d, enum setting_id ca,
 	if (paths_resolve(b, d, ca, &cas) == 0 &&
 	    (crl == SETTING_NONE || paths_resolve(b, d, crl, &crls) == 0))
 		set = material_find(b->material, (const char *const *)cas.list,
-		    cas.n, (const char *const *)crls.list, crls.n);
+		    cas.n, (const char *const *)crls.list, crls.n,
+		    &access.words);
 	if (set == NULL) {
 		out_of_memory(b, d);
 	} else {
@@ -102,6 +138,7 @@ load_anchors(struct builder *b, const struct draft *d, enum setting_id ca,
 	}
 	paths_fini(&cas);
 	paths_fini(&crls);
+	free(access.password_file);
 	return anchors;
 }
 
@@ -144,31 +181,19 @@ load_client_trust(struct builder *b, const struct draft *d, struct endpoint *e)
 	t->anchors = load_anchors(b, d, SETTING_CLIENT_TLS_CA, SETTING_NONE);
 }
 
-/* The path of a setting; NULL if it was not written. */
-static char *
-setting_path(struct builder *b, const struct draft *d, enum setting_id id)
-{
-	char *path = NULL;
-
-	if (id != SETTING_NONE && draft_text(d, id) != NULL &&
-	    (path = builder_path(b, d, draft_text(d, id))) == NULL)
-		out_of_memory(b, d);
-	return path;
-}
-
 static struct keypair *
 load_keypair(struct builder *b, const struct draft *d, enum setting_id cert,
     enum setting_id key, enum setting_id password_file)
 {
 	char *cert_path = setting_path(b, d, cert);
 	char *key_path = setting_path(b, d, key);
-	char *password_path = setting_path(b, d, password_file);
+	struct access access = access_find(b, d, password_file);
 	struct keypair *pair = NULL;
 	struct err warning, err;
 
 	if (cert_path != NULL) {
 		pair = material_keypair(b->material, cert_path, key_path,
-		    password_path, &warning, &err);
+		    &access.words, &warning, &err);
 		if (pair == NULL)
 			draft_problem(d, cert, false, b->problems, "%s",
 			    err.text);
@@ -178,7 +203,7 @@ load_keypair(struct builder *b, const struct draft *d, enum setting_id cert,
 	}
 	free(cert_path);
 	free(key_path);
-	free(password_path);
+	free(access.password_file);
 	return pair;
 }
 

@@ -255,6 +255,26 @@ check_client_tls(struct rules *r)
 		    "and sets this leg to security level 0");
 }
 
+/* They open nothing where nothing is named. */
+static void
+check_wallet(struct rules *r)
+{
+	static const enum setting_id idle[] = { SETTING_WALLET_PASSWORD_FILE,
+		SETTING_WALLET_HOST, SETTING_WALLET_USER };
+	static const enum setting_id used[] = { SETTING_CA,
+		SETTING_IDENTITY_CERT, SETTING_CLIENT_TLS_CERT,
+		SETTING_CLIENT_TLS_CA };
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(used); i++) {
+		if (draft_given(r->d, used[i]))
+			return;
+	}
+	each_given(r, idle, COUNT_OF(idle), false,
+	    "has no effect: neither ca nor identity nor client_tls names a "
+	    "wallet");
+}
+
 static bool
 allows_everyone(const struct cidr_list *l)
 {
@@ -530,6 +550,7 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 		check_client_tls,
 		check_open_listener,
 		check_identity,
+		check_wallet,
 		check_servers,
 		check_server_tls,
 		check_policy,

@@ -175,8 +175,8 @@ static const struct setting settings[SETTING_NONE] = {
 	},
 	[SETTING_CA] = {
 		.scope = SCOPE_ENDPOINT, .name = "ca", .type = TYPE_LIST,
-		.help = "files of trust anchors, or \"system\"; needed by "
-			"verify-ca and verify-full",
+		.help = "files of trust anchors, wallets, or \"system\"; "
+			"needed by verify-ca and verify-full",
 	},
 	[SETTING_CRL] = {
 		.scope = SCOPE_ENDPOINT, .name = "crl", .type = TYPE_LIST,
@@ -291,7 +291,8 @@ static const struct setting settings[SETTING_NONE] = {
 	[SETTING_IDENTITY_CERT] = {
 		.scope = SCOPE_ENDPOINT, .name = "identity.cert",
 		.type = TYPE_TEXT,
-		.help = "the client certificate that the server is shown",
+		.help = "the client certificate that the server is shown, or "
+			"a wallet",
 	},
 	[SETTING_IDENTITY_KEY] = {
 		.scope = SCOPE_ENDPOINT, .name = "identity.key",
@@ -301,7 +302,25 @@ static const struct setting settings[SETTING_NONE] = {
 	[SETTING_IDENTITY_PASSWORD_FILE] = {
 		.scope = SCOPE_ENDPOINT, .name = "identity.password_file",
 		.type = TYPE_TEXT,
-		.help = "a file with the key's password",
+		.help = "a file with the key's, or the wallet's, password",
+	},
+	[SETTING_WALLET_PASSWORD_FILE] = {
+		.scope = SCOPE_ENDPOINT, .name = "wallet_password_file",
+		.type = TYPE_TEXT,
+		.help = "a file with the password of the wallets that are "
+			"named here",
+	},
+	[SETTING_WALLET_HOST] = {
+		.scope = SCOPE_ENDPOINT, .name = "wallet_host",
+		.type = TYPE_TEXT, .check = check_wallet_host,
+		.help = "where an auto_login_local wallet was made; default: "
+			"this host",
+	},
+	[SETTING_WALLET_USER] = {
+		.scope = SCOPE_ENDPOINT, .name = "wallet_user",
+		.type = TYPE_TEXT, .check = check_wallet_user,
+		.help = "and by which user; default: the one that dbtls runs "
+			"as",
 	},
 	[SETTING_TLS_MIN] = {
 		.scope = SCOPE_ENDPOINT, .name = "tls.min",

@@ -56,15 +56,15 @@ fill(struct filebytes *f, int fd, unsigned mib, struct err *err)
 }
 
 /* Asked of the descriptor, so that nobody can change the file in between. */
-static int
-check_mode(const struct filebytes *f, const struct stat *st, struct err *err)
+int
+filebytes_check_secret(const struct filebytes *f, struct err *err)
 {
-	if ((st->st_mode & OTHERS_MAY) == 0)
+	if ((f->mode & OTHERS_MAY) == 0)
 		return 0;
 	return err_set(err,
 	    "%s: holds a secret, but its mode 0%03o lets others"
 	    " at it; chmod 0600",
-	    f->path, (unsigned)(st->st_mode & (S_IRWXU | OTHERS_MAY)));
+	    f->path, f->mode);
 }
 
 static int
@@ -76,7 +76,8 @@ read_all(struct filebytes *f, int fd, bool secret, unsigned mib,
 
 	if (fstat(fd, &st) == -1)
 		return err_set_errno(err, "%s", f->path);
-	if (secret && check_mode(f, &st, err) == -1)
+	f->mode = (unsigned)(st.st_mode & (S_IRWXU | OTHERS_MAY));
+	if (secret && filebytes_check_secret(f, err) == -1)
 		return -1;
 	known = st.st_size > 0 && (uintmax_t)st.st_size <= mib * MIB;
 	if (!grow(f, known ? (size_t)st.st_size + 1 : FIRST_ROOM))

@@ -18,12 +18,16 @@ struct filebytes {
 	uint8_t *bytes;
 	size_t len;
 	size_t room;
+	unsigned mode; /* who may read it, and write */
 };
 
 /* At most `mib` MiB.  `secret`: refused if others may read it (links are
  * followed).  -1 with `err`, which names the file, and nothing to be freed. */
 int filebytes_read(struct filebytes *f, const char *path, bool secret,
     unsigned mib, struct err *err) __attribute__((warn_unused_result));
+/* For a file that turned out to hold a secret: -1 if others may read it. */
+int filebytes_check_secret(const struct filebytes *f, struct err *err)
+    __attribute__((warn_unused_result));
 void filebytes_fini(struct filebytes *f);
 
 #endif /* CONF_FILEBYTES_H */

@@ -85,8 +85,10 @@ key_write(FILE *to, const char *const *paths, size_t n)
 
 static char *
 key_new(const char *const *first, size_t nfirst, const char *const *second,
-    size_t nsecond)
+    size_t nsecond, const struct wallet_access *access)
 {
+	const char *const words[] = { access->password_file, access->host,
+		access->user };
 	char *key = NULL;
 	size_t len;
 	FILE *to = open_memstream(&key, &len);
@@ -95,6 +97,7 @@ key_new(const char *const *first, size_t nfirst, const char *const *second,
 		return NULL;
 	key_write(to, first, nfirst);
 	key_write(to, second, nsecond);
+	key_write(to, words, sizeof(words) / sizeof(words[0]));
 	if (fclose(to) == EOF) {
 		free(key);
 		return NULL;
@@ -178,12 +181,13 @@ warn_expired_crls(struct material_set *set, const char *path, size_t index,
 }
 
 static int
-load_ca(struct material_set *set, const char *path, size_t index)
+load_ca(struct material_set *set, const char *path, size_t index,
+    const struct wallet_access *access)
 {
 	int from = sk_X509_num(set->anchors->certs);
 	struct err why;
 
-	if (anchors_add_file(set->anchors, path, &why) == -1)
+	if (anchors_add_wallet(set->anchors, path, access, &why) == -1)
 		return note_add(set, false, MATERIAL_CA, index, &why);
 	return warn_expired_anchors(set, path, index, from);
 }
@@ -201,7 +205,7 @@ load_crl(struct material_set *set, const char *path, size_t index)
 
 static struct set_entry *
 entry_load(char *key, const char *const *ca, size_t nca, const char *const *crl,
-    size_t ncrl)
+    size_t ncrl, const struct wallet_access *access)
 {
 	struct set_entry *e;
 	size_t i;
@@ -214,7 +218,7 @@ entry_load(char *key, const char *const *ca, size_t nca, const char *const *crl,
 	if ((e->set.anchors = anchors_new()) == NULL)
 		goto fail;
 	for (i = 0; i < nca; i++) {
-		if (load_ca(&e->set, ca[i], i) == -1)
+		if (load_ca(&e->set, ca[i], i, access) == -1)
 			goto fail;
 	}
 	for (i = 0; i < ncrl; i++) {
@@ -229,13 +233,13 @@ fail:
 
 struct material_set *
 material_find(struct material *m, const char *const *ca, size_t nca,
-    const char *const *crl, size_t ncrl)
+    const char *const *crl, size_t ncrl, const struct wallet_access *access)
 {
 	struct set_entry **sets, *e;
 	size_t i;
 	char *key;
 
-	if ((key = key_new(ca, nca, crl, ncrl)) == NULL)
+	if ((key = key_new(ca, nca, crl, ncrl, access)) == NULL)
 		return NULL;
 	for (i = 0; i < m->nsets; i++) {
 		if (strcmp(m->sets[i]->key, key) == 0) {
@@ -243,7 +247,7 @@ material_find(struct material *m, const char *const *ca, size_t nca,
 			return &m->sets[i]->set;
 		}
 	}
-	if ((e = entry_load(key, ca, nca, crl, ncrl)) == NULL)
+	if ((e = entry_load(key, ca, nca, crl, ncrl, access)) == NULL)
 		return NULL;
 	sets = reallocarray(m->sets, m->nsets + 1, sizeof(struct set_entry *));
 	if (sets == NULL) {
@@ -277,13 +281,13 @@ warn_validity(const char *path, X509 *leaf, struct err *warning)
 }
 
 static struct keypair *
-pair_load(struct material *m, char *key, const char *const paths[3],
-    struct err *err)
+pair_load(struct material *m, char *key, const char *const paths[2],
+    const struct wallet_access *access, struct err *err)
 {
 	struct pair_entry *pairs;
 	struct keypair *pair;
 
-	pair = keypair_load(paths[0], paths[1], paths[2], err);
+	pair = keypair_load(paths[0], paths[1], access, err);
 	if (pair == NULL)
 		goto fail;
 	pairs = reallocarray(m->pairs, m->npairs + 1, sizeof(*pairs));
@@ -302,11 +306,11 @@ fail:
 
 struct keypair *
 material_keypair(struct material *m, const char *cert, const char *key_path,
-    const char *password_file, struct err *warning, struct err *err)
+    const struct wallet_access *access, struct err *warning, struct err *err)
 {
-	const char *const paths[3] = { cert, key_path, password_file };
+	const char *const paths[2] = { cert, key_path };
 	struct keypair *pair = NULL;
-	char *key = key_new(paths, 3, NULL, 0);
+	char *key = key_new(paths, 2, NULL, 0, access);
 	size_t i;
 
 	if (key == NULL) {
@@ -319,7 +323,7 @@ material_keypair(struct material *m, const char *cert, const char *key_path,
 	}
 	if (pair != NULL)
 		free(key);
-	else if ((pair = pair_load(m, key, paths, err)) == NULL)
+	else if ((pair = pair_load(m, key, paths, access, err)) == NULL)
 		return NULL;
 	warn_validity(cert, pair->leaf, warning);
 	return keypair_retain(pair);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
+#include "conf/wallet_access.h"
 
 struct anchors;
 struct keypair;
@@ -42,14 +43,16 @@ struct material_set {
 struct material *material_new(void);
 void material_free(struct material *m); /* accepts NULL */
 
-/* Paths as they are to be opened, or "system".  NULL if memory is short. */
+/* Paths as they are to be opened, or "system"; `access` for the wallets among
+ * them.  NULL if memory is short. */
 struct material_set *material_find(struct material *m, const char *const *ca,
-    size_t nca, const char *const *crl, size_t ncrl);
+    size_t nca, const char *const *crl, size_t ncrl,
+    const struct wallet_access *access);
 
 /* As keypair_load(); the caller releases it.  *warning is a sentence if the
  * certificate has expired, or is not valid yet; else it is empty. */
 struct keypair *material_keypair(struct material *m, const char *cert,
-    const char *key, const char *password_file, struct err *warning,
+    const char *key, const struct wallet_access *access, struct err *warning,
     struct err *err);
 
 /* As rsakey_load(); the caller releases it. */

@@ -114,11 +114,18 @@ system_add(struct anchors *a, struct err *err)
 }
 
 int
-anchors_add_file(struct anchors *a, const char *path, struct err *err)
+anchors_add_wallet(struct anchors *a, const char *path,
+    const struct wallet_access *access, struct err *err)
 {
 	if (strcmp(path, ANCHORS_SYSTEM) == 0)
 		return system_add(a, err);
-	return certfile_read_certs(path, a->certs, err);
+	return certfile_read_anchors(path, access, a->certs, err);
+}
+
+int
+anchors_add_file(struct anchors *a, const char *path, struct err *err)
+{
+	return anchors_add_wallet(a, path, NULL, err);
 }
 
 int

@@ -15,6 +15,7 @@
 #include "conf/endpoint.h"
 #include "conf/err.h"
 #include "conf/verdict.h"
+#include "conf/wallet_access.h"
 
 /* Trust anchors and CRLs: parsed once per distinct list of files and
  * configuration, counted and shared by endpoints and threads. */
@@ -27,8 +28,11 @@ struct anchors {
 struct anchors *anchors_new(void);
 struct anchors *anchors_retain(struct anchors *a);
 void anchors_release(struct anchors *a);
-/* A path, or "system" for the machine's own anchors. */
+/* A path, or "system" for the machine's own anchors.  Wallets are opened, the
+ * second function has what they may need. */
 int anchors_add_file(struct anchors *a, const char *path, struct err *err);
+int anchors_add_wallet(struct anchors *a, const char *path,
+    const struct wallet_access *access, struct err *err);
 int anchors_add_crl(struct anchors *a, const char *path, struct err *err);
 
 /* A store of these anchors.  A store has a lock inside, so each thread has one

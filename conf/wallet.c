@@ -12,7 +12,7 @@
 #include <openssl/x509v3.h>
 
 /* More than any wallet has; less than anybody would wait for. */
-#define ROUNDS_MAX 10000000L /* of key derivation, in all */
+#define ROUNDS_MAX 4000000L /* of key derivation, in all */
 #define BAGS_MAX   4096
 #define DEPTH_MAX  4 /* of bags in bags */
 
@@ -25,6 +25,7 @@ struct opener {
 	struct wallet *wallet;
 	const char *path;
 	const char *password;
+	const char *other_password; /* auto_login_local; as long */
 	int password_len;
 	OSSL_LIB_CTX *library;
 	OSSL_PROVIDER *usual;
@@ -50,6 +51,12 @@ wallet_recognise(const uint8_t *bytes, size_t len)
 	    memcmp(bytes + skip, version, sizeof(version)) == 0;
 }
 
+bool
+wallet_wants_password(const uint8_t *bytes, size_t len)
+{
+	return !wallet_head_recognise(bytes, len);
+}
+
 static int
 fail(const struct opener *o, const char *why)
 {
@@ -62,7 +69,13 @@ out_of_memory(const struct opener *o)
 	return fail(o, "out of memory");
 }
 
-/* --- how much work it asks for --------------------------------------------- */
+static int
+damaged(const struct opener *o)
+{
+	return fail(o, "is damaged; copy it again");
+}
+
+/* --- how much work it asks for -------------------------------------------- */
 
 static long
 rounds_of_integer(const ASN1_INTEGER *n)
@@ -115,8 +128,8 @@ spend(struct opener *o, long rounds)
 {
 	if (rounds > ROUNDS_MAX - o->rounds)
 		return fail(o,
-		    "asks for more rounds of key derivation than any wallet "
-		    "has; make it anew");
+		    "derives its keys as no wallet does, or in more rounds "
+		    "than any has; make it anew");
 	o->rounds += rounds;
 	return 0;
 }
@@ -145,7 +158,34 @@ note_cipher(struct opener *o, const X509_ALGOR *a)
 	    used > 0 ? ", " : "", name);
 }
 
-/* --- bags ------------------------------------------------------------------ */
+/* Deciphering failed: for want of the algorithm, or of the password? */
+static int
+cannot_decipher(struct opener *o)
+{
+	unsigned long e;
+
+	do {
+		e = ERR_get_error();
+	} while (e != 0 && ERR_GET_REASON(e) != ERR_R_UNSUPPORTED &&
+	    ERR_GET_REASON(e) != EVP_R_UNSUPPORTED_ALGORITHM);
+	if (e == 0)
+		return fail(o,
+		    "is damaged: a part of it does not open with "
+		    "the password that fits the whole; copy it "
+		    "again");
+	if (o->legacy != NULL)
+		return err_set(o->err,
+		    "%s: is sealed with %s, which OpenSSL does not have; make "
+		    "it anew with AES",
+		    o->path, o->wallet->ciphers);
+	return err_set(o->err,
+	    "%s: is sealed with %s, which OpenSSL has only in its legacy "
+	    "provider, and that cannot be loaded; install it (legacy.so), or "
+	    "make the wallet anew with AES",
+	    o->path, o->wallet->ciphers);
+}
+
+/* --- bags ----------------------------------------------------------------- */
 
 /* What came out of a library context of its own moves into everybody's. */
 static int
@@ -179,10 +219,6 @@ take_cert(struct opener *o, const PKCS12_SAFEBAG *bag)
 static int
 take_key(struct opener *o, const PKCS8_PRIV_KEY_INFO *info)
 {
-	if (info == NULL)
-		return fail(o,
-		    "the private key in it cannot be opened; make "
-		    "it anew");
 	if (o->wallet->key != NULL)
 		return fail(o,
 		    "holds two private keys, and which of them is "
@@ -208,7 +244,7 @@ take_shrouded(struct opener *o, const PKCS12_SAFEBAG *bag)
 		return -1;
 	info = PKCS12_decrypt_skey_ex(bag, o->password, o->password_len,
 	    o->library, NULL);
-	rc = take_key(o, info);
+	rc = info == NULL ? cannot_decipher(o) : take_key(o, info);
 	PKCS8_PRIV_KEY_INFO_free(info);
 	return rc;
 }
@@ -256,37 +292,19 @@ take_bags(struct opener *o, const STACK_OF(PKCS12_SAFEBAG) *bags,
 	return 0;
 }
 
-/* --- safes ----------------------------------------------------------------- */
-
-/* Deciphering failed: for want of the algorithm, or of the password? */
-static int
-cannot_decipher(struct opener *o)
-{
-	unsigned long e = ERR_peek_error();
-
-	while (e != 0 && ERR_GET_REASON(e) != ERR_R_UNSUPPORTED &&
-	    ERR_GET_REASON(e) != EVP_R_UNSUPPORTED_ALGORITHM)
-		e = (ERR_get_error(), ERR_peek_error());
-	if (e == 0)
-		return fail(o,
-		    "is damaged: a part of it does not open with "
-		    "the password that fits the whole; copy it "
-		    "again");
-	return err_set(o->err,
-	    "%s: is sealed with %s, which OpenSSL has only in its legacy "
-	    "provider, %s; install that (legacy.so), or make the wallet anew "
-	    "with AES",
-	    o->path, o->wallet->ciphers,
-	    o->legacy == NULL ? "and that cannot be loaded" : "or not at all");
-}
+/* --- safes ---------------------------------------------------------------- */
 
 static int
 take_encrypted(struct opener *o, PKCS7 *safe)
 {
-	const X509_ALGOR *how = safe->d.encrypted->enc_data->algorithm;
+	const X509_ALGOR *how;
 	STACK_OF(PKCS12_SAFEBAG) *bags;
 	int rc;
 
+	/* A PKCS#7 may say what it is and then hold nothing. */
+	if (safe->d.encrypted == NULL)
+		return damaged(o);
+	how = safe->d.encrypted->enc_data->algorithm;
 	note_cipher(o, how);
 	if (spend(o, rounds_of(how)) == -1)
 		return -1;
@@ -310,8 +328,8 @@ take_safe(struct opener *o, PKCS7 *safe)
 		return fail(o,
 		    "holds a part that is sealed for a public key, "
 		    "which no password opens");
-	if ((bags = PKCS12_unpack_p7data(safe)) == NULL)
-		return fail(o, "is damaged; copy it again");
+	if (safe->d.data == NULL || (bags = PKCS12_unpack_p7data(safe)) == NULL)
+		return damaged(o);
 	rc = take_bags(o, bags, 0);
 	sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
 	return rc;
@@ -324,14 +342,14 @@ take_safes(struct opener *o, const PKCS12 *p12)
 	int i, rc = 0;
 
 	if (safes == NULL)
-		return fail(o, "is damaged; copy it again");
+		return damaged(o);
 	for (i = 0; i < sk_PKCS7_num(safes) && rc == 0; i++)
 		rc = take_safe(o, sk_PKCS7_value(safes, i));
 	sk_PKCS7_pop_free(safes, PKCS7_free);
 	return rc;
 }
 
-/* --- the whole ------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------ */
 
 static int
 wrong_password(const struct opener *o, const struct wallet_words *words)
@@ -350,11 +368,14 @@ wrong_password(const struct opener *o, const struct wallet_words *words)
 		    "wallet_user to theirs, or make an auto_login "
 		    "wallet");
 	}
-	return fail(o,
-	    words->password == NULL
-		? "needs a password; name the file that has it as its first "
-		  "line"
-		: "does not open with this password");
+	if (words->password_file == NULL)
+		return fail(o,
+		    "needs a password; name a file that has it as its first "
+		    "line (wallet_password_file; --password-file)");
+	return err_set(o->err,
+	    "%s: does not open with the password in %s; it must be that "
+	    "file's first line",
+	    o->path, words->password_file);
 }
 
 static int
@@ -371,6 +392,11 @@ check_mac(struct opener *o, PKCS12 *p12, const struct wallet_words *words)
 		return -1;
 	if (PKCS12_verify_mac(p12, o->password, o->password_len) == 1)
 		return 0;
+	if (o->wallet->kind == WALLET_SSO_LOCAL) {
+		o->password = o->other_password;
+		if (PKCS12_verify_mac(p12, o->password, o->password_len) == 1)
+			return 0;
+	}
 	return wrong_password(o, words);
 }
 
@@ -428,20 +454,21 @@ wallet_read(struct wallet *w, const char *path, const uint8_t *bytes,
 {
 	struct opener o = { .wallet = w, .path = path, .err = err };
 	struct wallet_head head = { .seal = "" };
-	int rc;
+	int rc = 0;
 
 	*w = (struct wallet){ .seal = "" };
 	o.password = words->password != NULL ? words->password : "";
 	o.password_len = (int)words->password_len;
 	if (wallet_head_recognise(bytes, len)) {
-		if (wallet_head_read(&head, path, bytes, len, words, err) == -1)
-			return -1;
+		rc = wallet_head_read(&head, path, bytes, len, words, err);
 		w->kind = head.kind;
 		w->seal = head.seal;
 		o.password = (const char *)head.password;
+		o.other_password = (const char *)head.other_password;
 		o.password_len = WALLET_PASSWORD_LEN;
 	}
-	rc = opener_start(&o);
+	if (rc == 0)
+		rc = opener_start(&o);
 	if (rc == 0)
 		rc =
 		    open_p12(&o, bytes + head.length, len - head.length, words);

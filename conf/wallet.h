@@ -39,14 +39,18 @@ enum wallet_kind {
 struct wallet_words {
 	const char *password; /* NUL-ended; wiped by whoever has it */
 	size_t password_len;
-	const char *host; /* auto_login_local; NULL: this one */
-	const char *user; /* NULL: whom we run as */
+	const char *password_file; /* for the error alone */
+	const char *host;          /* auto_login_local; NULL: this one */
+	const char *user;          /* NULL: whom we run as */
 };
+
+#define WALLET_CIPHERS_MAX 128
 
 struct wallet {
 	enum wallet_kind kind;
-	const char *seal;      /* of the header: "AES-128", "DES"; else "" */
-	char ciphers[128];     /* of the PKCS#12's parts, as OpenSSL has them */
+	const char *seal; /* of the header: "AES-128", "DES"; else "" */
+	/* Of the PKCS#12's parts, as OpenSSL has them. */
+	char ciphers[WALLET_CIPHERS_MAX];
 	STACK_OF(X509) *certs; /* in the order of the file */
 	EVP_PKEY *key;         /* NULL: it holds none */
 	unsigned passed_over;  /* bags that are neither: secrets, requests */
@@ -54,6 +58,9 @@ struct wallet {
 
 /* Is it one?  Looks at the first bytes only. */
 bool wallet_recognise(const uint8_t *bytes, size_t len);
+
+/* Does it ask for a password, or bring its own? */
+bool wallet_wants_password(const uint8_t *bytes, size_t len);
 
 /* `path` is for the error alone.  The certificate that belongs to the key is
  * not told apart here; where there are two keys it is an error.  0, or -1 with
@@ -73,7 +80,10 @@ struct wallet_head {
 	enum wallet_kind kind;
 	const char *seal;
 	uint8_t password[WALLET_PASSWORD_LEN]; /* to be wiped */
-	size_t length;                         /* where the PKCS#12 begins */
+	/* Of an auto_login_local: two public readers of these files fold one
+	 * value differently, and the check sum tells which is right. */
+	uint8_t other_password[WALLET_PASSWORD_LEN];
+	size_t length; /* where the PKCS#12 begins */
 };
 
 /* False for what does not begin like one. */

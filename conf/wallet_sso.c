@@ -1,5 +1,6 @@
 /* wallet_sso.c - what stands before the PKCS#12 of an auto-login wallet */
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ enum seal {
 #define DES_SEALED  (1 + 2 * (DES_KEY + DES_SECRET))
 #define HOST_MAX    255
 #define LOCAL_WORDS (2 * (HOST_MAX + 1))
+#define FOLD_TOP    0x7f
 
 /* The same in every wallet. */
 static const uint8_t aes_iv[AES_BLOCK] = { 0xc0, 0x34, 0xd8, 0x31, 0x1c, 0x02,
@@ -123,15 +125,11 @@ open_des(struct rd sealed, uint8_t secret[WALLET_PASSWORD_LEN])
 	return ok;
 }
 
-/* The name of this host as far as its first dot. */
 static bool
 host_here(char host[HOST_MAX + 1])
 {
-	if (gethostname(host, HOST_MAX) == -1)
-		return false;
 	host[HOST_MAX] = '\0';
-	host[strcspn(host, ".")] = '\0';
-	return true;
+	return gethostname(host, HOST_MAX) == 0;
 }
 
 static const char *
@@ -142,8 +140,23 @@ user_here(void)
 	return who == NULL ? NULL : who->pw_name;
 }
 
+/* Each byte of the MAC is folded into 1 .. 127.  Of FOLD_TOP go-ora makes 1,
+ * ssoDecrypt FOLD_TOP + 1; of all others both make the same. */
+static void
+fold(struct wallet_head *h, const uint8_t *mac)
+{
+	size_t i;
+
+	for (i = 0; i < WALLET_PASSWORD_LEN; i++) {
+		uint8_t low = mac[i] & FOLD_TOP;
+
+		h->password[i] = low == FOLD_TOP ? 1 : (uint8_t)(low + 1);
+		h->other_password[i] = (uint8_t)(low + 1);
+	}
+}
+
 /* HMAC-SHA1, keyed with where and by whom the wallet was made, of what the
- * header hides; each byte is folded into 1 .. 127. */
+ * header hides.  Of the host only its first label counts. */
 static int
 make_local(struct wallet_head *h, const char *path,
     const struct wallet_words *words, struct err *err)
@@ -153,24 +166,27 @@ make_local(struct wallet_head *h, const char *path,
 	const char *host = words->host != NULL ? words->host : here;
 	uint8_t mac[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
-	size_t i;
+	int len;
 
 	if (words->host == NULL && !host_here(here))
 		return err_set_errno(err, "%s: the name of this host", path);
-	if (user == NULL || strlen(user) + strlen(host) >= sizeof(who))
+	if (user == NULL)
 		return err_set(err,
-		    "%s: opens only for the user who made it, and who that is "
+		    "%s: opens only for the user who made it, and who we are "
 		    "cannot be told; set wallet_user",
 		    path);
-	(void)strcpy(who, host);
-	(void)strcat(who, user);
-	if (HMAC(EVP_sha1(), who, (int)strlen(who), h->password,
-		WALLET_PASSWORD_LEN, mac, &n) == NULL ||
+	len = snprintf(who, sizeof(who), "%.*s%s", (int)strcspn(host, "."),
+	    host, user);
+	if (len < 0 || (size_t)len >= sizeof(who))
+		return err_set(err,
+		    "%s: no wallet was made by a user, on a host, with names "
+		    "so long; look at wallet_host and wallet_user",
+		    path);
+	if (HMAC(EVP_sha1(), who, len, h->password, WALLET_PASSWORD_LEN, mac,
+		&n) == NULL ||
 	    n < WALLET_PASSWORD_LEN)
 		return err_set(err, "%s: out of memory", path);
-	for (i = 0; i < WALLET_PASSWORD_LEN; i++)
-		h->password[i] = mac[i] >= 0x80 ? (uint8_t)(mac[i] - 127)
-						: (uint8_t)(mac[i] + 1);
+	fold(h, mac);
 	OPENSSL_cleanse(mac, sizeof(mac));
 	return 0;
 }

@@ -117,10 +117,11 @@ material_free(struct material *m)
 
 struct material_set *
 material_find(struct material *m, const char *const *ca, size_t nca,
-    const char *const *crl, size_t ncrl)
+    const char *const *crl, size_t ncrl, const struct wallet_access *access)
 {
 	struct material_set *set = &m->sets[m->n];
 
+	MUST(access != NULL);
 	if (m->n == SETS_MAX)
 		return NULL;
 	m->n++;
@@ -141,13 +142,13 @@ material_find(struct material *m, const char *const *ca, size_t nca,
 
 struct keypair *
 material_keypair(struct material *m, const char *cert, const char *key,
-    const char *password_file, struct err *warning, struct err *err)
+    const struct wallet_access *access, struct err *warning, struct err *err)
 {
 	struct keypair *pair;
 
 	(void)m;
 	(void)key;
-	(void)password_file;
+	MUST(access != NULL);
 	warning->text[0] = '\0';
 	if (strstr(cert, "no") != NULL) {
 		(void)err_set(err, "cannot be opened");

@@ -284,11 +284,13 @@ static struct keypair *
 load(const char *cert, const char *key, const char *password, struct err *err)
 {
 	char cert_path[PATH_LEN], key_path[PATH_LEN], password_path[PATH_LEN];
+	struct wallet_access access = { .password_file = NULL };
 
 	err->text[0] = '\0';
+	if (password != NULL)
+		access.password_file = in_certs(password, password_path);
 	return keypair_load(in_certs(cert, cert_path),
-	    key == NULL ? NULL : in_certs(key, key_path),
-	    password == NULL ? NULL : in_certs(password, password_path), err);
+	    key == NULL ? NULL : in_certs(key, key_path), &access, err);
 }
 
 static void
@@ -451,18 +453,19 @@ password_is_the_first_line(void)
 		{ "\ncorrect horse\n", 0600, "is empty" },
 	};
 	char cert[PATH_LEN], key[PATH_LEN], password[PATH_LEN], big[4000];
+	struct wallet_access access = { .password_file = NULL };
 	struct keypair *k;
 	struct err err;
 	size_t i;
 
 	(void)in_certs("good.crt", cert);
 	(void)in_certs("good.enc.key", key);
-	(void)in_scratch("password", password);
+	access.password_file = in_scratch("password", password);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		(void)unlink(password);
 		write_file(password, rows[i].text, strlen(rows[i].text),
 		    rows[i].mode);
-		k = keypair_load(cert, key, password, &err);
+		k = keypair_load(cert, key, &access, &err);
 		CU_ASSERT_EQUAL(k != NULL, rows[i].error == NULL);
 		if (rows[i].error != NULL)
 			CU_ASSERT_TRUE(says(&err, rows[i].error));
@@ -470,7 +473,7 @@ password_is_the_first_line(void)
 	}
 	memset(big, 'x', sizeof(big));
 	write_file(password, big, sizeof(big), 0600);
-	CU_ASSERT_PTR_NULL(keypair_load(cert, key, password, &err));
+	CU_ASSERT_PTR_NULL(keypair_load(cert, key, &access, &err));
 	CU_ASSERT_TRUE(says(&err, "longer than a password"));
 }
 
