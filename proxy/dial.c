@@ -271,7 +271,7 @@ static enum attempt
 attempt_failed(struct dial *dial, int error, const char *why)
 {
 	dial_close(dial);
-	if (dial->next > 1 && dial->choice.where == DIAL_ANY)
+	if (dial->next > 1 && dial->choice.where != DIAL_NTH)
 		text_add(dial, ",");
 	text_add_address(dial);
 	if (why != NULL)
@@ -524,6 +524,43 @@ choose_server(struct dial *dial)
 
 static void dial_resolved(struct answer *a, void *arg);
 
+/* Its addresses are being asked for, as the state then says. */
+static void
+resolve(struct dial *dial, const char *host)
+{
+	dial->resolution =
+	    resolve_start(dial->dialer->resolver, host, dial_resolved, dial);
+	if (dial->resolution != NULL) {
+		dial_enter(dial, DIAL_RESOLVING);
+		return;
+	}
+	text_begin_server(dial, "resolve");
+	text_add(dial, " out of memory");
+}
+
+/* Is it to be shown first that an address is one of the configured server's? */
+static bool
+must_be_proven(const struct dial *dial)
+{
+	return dial->choice.where == DIAL_REDIRECT &&
+	    dial->choice.redirect->way == REDIRECT_IF_RESOLVED;
+}
+
+static void
+begin_redirect(struct dial *dial)
+{
+	const struct redirect *r = dial->choice.redirect;
+
+	assert(r->way != REDIRECT_REFUSED);
+	dial->result.server = must_be_proven(dial) ? r->of : &r->server;
+	if (must_be_proven(dial))
+		resolve(dial, r->of->host);
+	else if (r->server.fixed.len != 0)
+		server_has(dial, &r->server.fixed, 1);
+	else
+		resolve(dial, r->server.host);
+}
+
 /* False if there is none.  Its addresses are known then, or being asked for:
  * the state says. */
 static bool
@@ -535,22 +572,14 @@ next_server(struct dial *dial)
 		return false;
 	server = &dial->endpoint->servers[dial->server];
 	dial->result.server = server;
-	if (dial->choice.where == DIAL_EXACT) {
+	if (dial->choice.where == DIAL_EXACT)
 		server_has(dial, &dial->choice.address, 1);
-		return true;
-	}
-	if (server->fixed.len != 0) {
+	else if (dial->choice.where == DIAL_REDIRECT)
+		begin_redirect(dial);
+	else if (server->fixed.len != 0)
 		server_has(dial, &server->fixed, 1);
-		return true;
-	}
-	dial->resolution = resolve_start(dial->dialer->resolver, server->host,
-	    dial_resolved, dial);
-	if (dial->resolution != NULL) {
-		dial_enter(dial, DIAL_RESOLVING);
-		return true;
-	}
-	text_begin_server(dial, "resolve");
-	text_add(dial, " out of memory");
+	else
+		resolve(dial, server->host);
 	return true;
 }
 
@@ -579,6 +608,25 @@ dial_run(struct dial *dial)
 
 /* What the loop says. */
 
+/* The addresses are the configured server's: is the one we are sent to among
+ * them?  A name that has none proves nothing. */
+static void
+redirect_resolved(struct dial *dial, const struct answer *a)
+{
+	const struct redirect *r = dial->choice.redirect;
+
+	dial->result.server = &r->server;
+	if (redirect_is_among(r, a->list, a->n)) {
+		server_has(dial, &r->server.fixed, 1);
+		dial_run(dial);
+		return;
+	}
+	text_add(dial, "%s is no address of %s", r->text, r->of->text);
+	if (a->n == 0)
+		text_add(dial, ": %s", a->why);
+	dial_fail(dial, REASON_REDIRECT);
+}
+
 static void
 dial_resolved(struct answer *a, void *arg)
 {
@@ -586,6 +634,10 @@ dial_resolved(struct answer *a, void *arg)
 
 	dial->resolution = NULL;
 	dial_enter(dial, DIAL_STARTING);
+	if (must_be_proven(dial)) {
+		redirect_resolved(dial, a);
+		return;
+	}
 	if (a->n > 0) {
 		dial->answer = answer_retain(a);
 		server_has(dial, a->list, a->n);
@@ -687,7 +739,8 @@ set_order(struct dial *dial)
 	const struct endpoint *e = dial->endpoint;
 	size_t i;
 
-	if (dial->choice.where == DIAL_EXACT) {
+	if (dial->choice.where == DIAL_EXACT ||
+	    dial->choice.where == DIAL_REDIRECT) {
 		assert(dial->choice.server < e->nservers);
 		dial->order[0] = dial->choice.server;
 		dial->norder = 1;

@@ -17,6 +17,7 @@
 #include "conf/config.h"
 #include "conf/endpoint.h"
 #include "conf/err.h"
+#include "conf/redirect.h"
 
 struct dialer;
 struct dial;
@@ -41,21 +42,26 @@ void dialer_free(struct dialer *d); /* after every dial has ended */
 /* Where to: any server in the configured order, or one address alone. */
 enum dial_where {
 	DIAL_ANY = 0,
-	DIAL_EXACT, /* `address`, of the server with index `server` */
-	DIAL_NTH,   /* the nth of all current addresses of all servers */
+	DIAL_EXACT,    /* `address`, of the server with index `server` */
+	DIAL_NTH,      /* the nth of all current addresses of all servers */
+	DIAL_REDIRECT, /* `redirect`, which is none of the endpoint's own: the
+	                * endpoint's timeouts and its source hold for it too */
 };
 struct dial_choice {
 	enum dial_where where;
 	struct address address;
 	size_t server;
 	size_t nth;
+	const struct redirect *redirect; /* must outlive the dial */
 };
 
 #define DIAL_TEXT_MAX 400
 struct dial_result {
 	int fd; /* connected, non-blocking, close-on-exec; the callback's to
 	         * close.  -1 if the dial failed: */
-	enum reason reason;       /* resolve, connect or timeout */
+	/* resolve, connect or timeout; redirect: an address that the
+	 * configured server's name does not have. */
+	enum reason reason;
 	bool exhausted;           /* DIAL_NTH: there is no such address */
 	char text[DIAL_TEXT_MAX]; /* printable; names and errors of each
 	                           * attempt */

@@ -217,6 +217,19 @@ leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
 	return queue_append(&leg->early, unread.at, unread.left);
 }
 
+bool
+leg_renew_tls(struct leg *leg, struct tls *tls)
+{
+	bool rests = tls_rests(leg->tls);
+
+	assert(leg->state == LEG_SECURED && !leg->shut);
+	tls_free(leg->tls);
+	leg->tls = tls;
+	leg->state = LEG_SECURING;
+	/* After a close_notify of the old one nothing more was to come. */
+	return rests && !leg->ended;
+}
+
 void
 leg_stop_tls(struct leg *leg)
 {

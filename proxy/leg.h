@@ -96,6 +96,11 @@ void leg_want_write(struct leg *leg, bool want);
  * ahead of time, and is ciphertext.  Takes `tls`.  False if memory is short. */
 bool leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
     __attribute__((warn_unused_result));
+/* TLS begins anew on a leg that has it: what there was is given up without an
+ * alert, as if it had never been.  Takes `tls`.  False if some of it has come
+ * and was not read: that would be lost, or taken for the new handshake's. */
+bool leg_renew_tls(struct leg *leg, struct tls *tls)
+    __attribute__((warn_unused_result));
 /* From now on it is in clear again, without an alert to say so: for a leg
  * whose TLS was begun with may_stop.  What came behind the last record that
  * was opened is what comes next. */

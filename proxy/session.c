@@ -191,6 +191,8 @@ session_bury(struct session *s)
 	leg_close(&s->leg[LEG_SERVER]);
 	negotiation_free(s->neg);
 	s->neg = NULL;
+	free(s->redirect);
+	s->redirect = NULL;
 	if (s->key != NULL) {
 		cancels_remove(w->proxy->cancels, s->endpoint, s->key,
 		    &s->address);

@@ -322,6 +322,16 @@ dial_text(enum reason reason)
 	return "could not connect to the database server";
 }
 
+static void
+dial_failed(struct session *s, const struct dial_result *r)
+{
+	if (r->reason == REASON_REDIRECT)
+		session_refuse_redirect(s, r->text);
+	else
+		session_refuse(s, r->reason, LEG_SERVER, dial_text(r->reason),
+		    "see the log of the proxy", r->text);
+}
+
 static void start_dial(struct session *s);
 
 static void
@@ -339,17 +349,17 @@ dialled(const struct dial_result *r, void *arg)
 		return;
 	}
 	if (r->fd == -1) {
-		session_refuse(s, r->reason, LEG_SERVER, dial_text(r->reason),
-		    "see the log of the proxy", r->text);
+		dial_failed(s, r);
 		return;
 	}
 	s->address = r->address;
-	s->server = (size_t)(r->server - s->endpoint->servers);
+	if (s->redirect == NULL)
+		s->server = (size_t)(r->server - s->endpoint->servers);
 	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
-	neg->n.server_host = r->server->host;
+	neg->n.server_host = s->endpoint->servers[s->server].host;
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -361,6 +371,12 @@ choose(struct session *s)
 	const struct endpoint *e = s->endpoint;
 	struct dial_choice c = { .where = DIAL_ANY };
 
+	if (s->redirect != NULL) {
+		c.where = DIAL_REDIRECT;
+		c.server = s->server;
+		c.redirect = s->redirect;
+		return c;
+	}
 	if (neg->n.route.cancel.left == 0)
 		return c;
 	if (neg->fan_out) {
@@ -447,6 +463,31 @@ start_delay(struct session *s, unsigned ms)
 	(void)event_add(delay, &tv);
 }
 
+/* There is none again, and nothing of the one there was. */
+static void
+forget_server(struct session *s)
+{
+	struct negotiation *neg = s->neg;
+
+	leg_close(&s->leg[LEG_SERVER]);
+	queue_fini(&neg->unread[LEG_SERVER]);
+	neg->ended[LEG_SERVER] = false;
+	neg->n.connected = false;
+	neg->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+}
+
+/* From one server to the other: whoever is its client has been heard. */
+static void
+follow_redirect(struct session *s)
+{
+	if (!session_follow(s))
+		return;
+	forget_server(s);
+	update_interest(s);
+	session_enter(s, SESSION_CONNECTING);
+	start_dial(s);
+}
+
 /* A client that has said something is there, and not waited for.  True: the
  * negotiator may be asked again. */
 static bool
@@ -455,6 +496,10 @@ connect_server(struct session *s)
 	struct negotiation *neg = s->neg;
 
 	neg->waiting = 0;
+	if (neg->n.connected) {
+		follow_redirect(s);
+		return false;
+	}
 	update_interest(s);
 	if (!s->heard && neg->n.route.delay_ms > 0) {
 		start_delay(s, neg->n.route.delay_ms);
@@ -516,13 +561,53 @@ handshake(struct session *s)
 	return false;
 }
 
+/* Whose certificate it is to be. */
+static const struct server *
+server_of(const struct session *s)
+{
+	return s->redirect != NULL ? &s->redirect->server
+				   : &s->endpoint->servers[s->server];
+}
+
+/* NULL if memory is short, or the negotiator's SNI cannot be one. */
+static struct tls *
+new_tls(const struct session *s, const struct verdict *v)
+{
+	struct tls_context *c = s->worker->contexts[v->leg][s->endpoint->index];
+	const char *sni = v->leg == LEG_SERVER ? s->neg->n.sni : NULL;
+	struct tls *tls;
+
+	tls = tls_new(c, v->tls, v->leg == LEG_SERVER ? server_of(s) : NULL);
+	if (tls == NULL || sni == NULL || tls_set_sni(tls, sni))
+		return tls;
+	tls_free(tls);
+	return NULL;
+}
+
+/* What has come of the old one and not been looked at must not count for the
+ * new one, and neither may be lost. */
+static bool
+renew_tls(struct session *s, struct tls *tls)
+{
+	struct negotiation *neg = s->neg;
+	bool rests = leg_renew_tls(&s->leg[LEG_SERVER], tls);
+
+	neg->n.leg[LEG_SERVER].tls_up = false;
+	neg->n.leg[LEG_SERVER].leaf_known = false;
+	if (rests && neg->unread[LEG_SERVER].len == 0 &&
+	    !neg->ended[LEG_SERVER])
+		return true;
+	session_refuse(s, REASON_PROTOCOL, LEG_SERVER,
+	    "the database server asked for another TLS handshake, and did not "
+	    "wait for it",
+	    NULL, NULL);
+	return false;
+}
+
 static bool
 start_tls(struct session *s, const struct verdict *v)
 {
 	struct negotiation *neg = s->neg;
-	struct leg *leg = &s->leg[v->leg];
-	const struct server *server =
-	    v->leg == LEG_SERVER ? &s->endpoint->servers[s->server] : NULL;
 	struct queue *unread = &neg->unread[v->leg];
 	struct tls *tls;
 
@@ -530,10 +615,12 @@ start_tls(struct session *s, const struct verdict *v)
 	neg->waiting = 0;
 	session_enter(s, SESSION_SECURING);
 	update_interest(s);
-	tls = tls_new(s->worker->contexts[v->leg][s->endpoint->index], v->tls,
-	    server);
+	tls = new_tls(s, v);
+	if (tls != NULL && v->tls->anew)
+		return renew_tls(s, tls) && handshake(s);
 	if (tls == NULL ||
-	    !leg_start_tls(leg, tls, unread_rd(unread, unread->len))) {
+	    !leg_start_tls(&s->leg[v->leg], tls,
+		unread_rd(unread, unread->len))) {
 		session_refuse(s, REASON_INTERNAL, v->leg,
 		    "the proxy is out of memory", NULL, NULL);
 		return false;
@@ -746,13 +833,9 @@ deliver_again(struct session *s)
 
 	assert(len <= sizeof(message));
 	memcpy(message, n->route.cancel.at, len);
-	leg_close(&s->leg[LEG_SERVER]);
-	queue_fini(&neg->unread[LEG_SERVER]);
-	neg->ended[LEG_SERVER] = false;
+	forget_server(s);
 	queue_fini(&neg->unread[LEG_CLIENT]);
 	explicit_bzero(n->state, n->ops->state_size);
-	n->connected = false;
-	n->leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
 	n->route = (struct neg_route){ .cancel = { .left = 0 } };
 	neg->nth++;
 	session_enter(s, SESSION_NEGOTIATING);

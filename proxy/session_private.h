@@ -3,6 +3,7 @@
  *
  *	session.c             its life: birth, states, deadlines, ends
  *	session_negotiate.c   carrying out what the negotiator says
+ *	session_redirect.c    whether a server may send it on, and where to
  *	session_log.c         its lines in the log
  */
 #ifndef PROXY_SESSION_PRIVATE_H
@@ -74,6 +75,9 @@ struct session {
 	struct address client;
 	struct address address; /* of the server; len 0: not connected */
 	size_t server;          /* its index in the endpoint */
+	/* That one has sent us on to this one; NULL: nobody has. */
+	struct redirect *redirect;
+	unsigned redirects; /* how often that was */
 	struct leg leg[LEG_COUNT];
 	struct event deadline;
 	double started;          /* in seconds, as times_now() has it */
@@ -110,6 +114,13 @@ extern const struct leg_events session_negotiating;
 /* Steps the negotiator until something must be waited for. */
 void session_advance(struct session *s);
 const char *session_where(const struct session *s);
+
+/* session_redirect.c.  What the server said is in the negotiator's route: true
+ * if it may be followed, and s->redirect is then where it leads.  If not, the
+ * session is refused. */
+bool session_follow(struct session *s);
+/* The same, found out by a dial: `why` is what that found. */
+void session_refuse_redirect(struct session *s, const char *why);
 
 /* session_log.c */
 void session_log_open(struct session *s, const struct neg_names *names);

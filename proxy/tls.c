@@ -25,17 +25,20 @@ tls_offer_alpn(struct tls *t)
 	return SSL_set_alpn_protos(t->ssl, list, (unsigned int)len + 1) == 0;
 }
 
-static bool
-tls_offer_sni(struct tls *t)
+bool
+tls_set_sni(struct tls *t, const char *sni)
 {
-	const char *sni = t->server->sni;
-
-	if (sni == NULL)
-		return true;
+	assert(t->context->leg == LEG_SERVER);
 	if (strlen(sni) >= sizeof(t->sni))
 		return false;
 	memcpy(t->sni, sni, strlen(sni) + 1);
 	return SSL_set_tlsext_host_name(t->ssl, tls_unconst(sni)) == 1;
+}
+
+static bool
+tls_offer_sni(struct tls *t)
+{
+	return t->server->sni == NULL || tls_set_sni(t, t->server->sni);
 }
 
 /* A handshake in messages must end with the server's: in TLS 1.3, and where
@@ -269,6 +272,13 @@ tls_read(struct tls *t, struct tls_io *io, uint8_t *plain, size_t cap,
 		result = TLS_FAILED;
 	tls_io_end(t);
 	return result;
+}
+
+bool
+tls_rests(const struct tls *t)
+{
+	return t->state == TLS_STATE_SECURED && SSL_has_pending(t->ssl) == 0 &&
+	    !SSL_in_init(t->ssl) && !tls_holds(t);
 }
 
 void

@@ -68,6 +68,11 @@ void tls_context_rekey(struct tls_context *c, uint64_t records);
  * SNI), NULL on the client's leg.  NULL if memory is short. */
 struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
     const struct server *server);
+/* Before the handshake: this name in the place of the server's SNI, which says
+ * nothing of the names that its certificate must bear.  False if it is longer
+ * than an SNI can be, or memory is short. */
+bool tls_set_sni(struct tls *t, const char *sni)
+    __attribute__((warn_unused_result));
 void tls_free(struct tls *t); /* accepts NULL; sends nothing */
 const struct neg_tls *tls_how(const struct tls *t);
 
@@ -107,6 +112,10 @@ enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
  * for a password may come; off for a relay, where it would cost as much as a
  * good part of decrypting. */
 void tls_cleanse(struct tls *t, bool on);
+
+/* Between records, with nothing of one taken in or decrypted already: what
+ * comes next on the socket begins anew. */
+bool tls_rests(const struct tls *t);
 
 /* Encrypts all of `plain` into full records.  io->out must have room for
  * TLS_SEALED_MAX(len). */
