@@ -9,6 +9,7 @@ static const struct dms_support supported[] = {
 	{ "redshift", { true, false, false, false }, true,
 	    "its own connection is already TLS, unverified" },
 	{ "sqlserver", { true, true, false, true }, false, NULL },
+	{ "oracle", { true, false, true, false }, false, NULL },
 	{ "mongodb", { true, true, false, true }, false, NULL },
 	{ "sybase", { true, false, false, true }, false, NULL },
 };

@@ -11,6 +11,7 @@ static const struct neg_ops *const protocols[] = {
 	&neg_mariadb,
 	&neg_mysqlx,
 	&neg_sqlserver,
+	&neg_oracle,
 	&neg_sybase,
 	&neg_mongodb,
 	&neg_direct,
