@@ -55,6 +55,12 @@ oracle_step_connecting(struct negotiator *n)
 	return start_server_tls(n, &oracle_tls);
 }
 
+struct verdict
+oracle_step_server_tls(struct negotiator *n)
+{
+	return say_connect(n);
+}
+
 static struct verdict
 bad_answer(struct negotiator *n)
 {
