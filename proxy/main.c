@@ -18,6 +18,7 @@ const struct command *const commands[] = {
 	&command_check,
 	&command_test,
 	&command_verify,
+	&command_cert,
 	&command_help,
 	NULL,
 };

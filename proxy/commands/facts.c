@@ -1,5 +1,7 @@
 #include "proxy/commands/facts.h"
 
+#include <stdio.h>
+
 void
 facts_json(struct json *j, const char *key, const struct cert_facts *f)
 {
@@ -22,4 +24,31 @@ facts_json_cert(struct json *j, const char *key, X509 *cert)
 
 	cert_facts(cert, &f);
 	facts_json(j, key, &f);
+}
+
+void
+facts_print_digest(const uint8_t sha256[CERT_DIGEST_LEN])
+{
+	size_t i;
+
+	(void)printf("  sha256:  ");
+	for (i = 0; i < CERT_DIGEST_LEN; i++)
+		(void)printf("%02x", sha256[i]);
+	(void)printf("\n");
+}
+
+void
+facts_print(int number, X509 *cert)
+{
+	struct cert_facts f;
+
+	cert_facts(cert, &f);
+	(void)printf("certificate %d: %s\n", number, f.subject);
+	(void)printf("  issuer:  %s\n", f.issuer);
+	(void)printf("  valid:   %s to %s\n", f.not_before, f.not_after);
+	if (f.names[0] != '\0')
+		(void)printf("  names:   %s\n", f.names);
+	(void)printf("  key:     %s\n", f.key);
+	(void)printf("  pin:     %s\n", f.pin);
+	facts_print_digest(f.sha256);
 }

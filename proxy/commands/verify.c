@@ -318,33 +318,6 @@ question_fini(struct question *q)
  * The answer
  */
 
-static void
-print_digest(const char *label, const uint8_t digest[CERT_DIGEST_LEN])
-{
-	size_t i;
-
-	(void)printf("%s", label);
-	for (i = 0; i < CERT_DIGEST_LEN; i++)
-		(void)printf("%02x", digest[i]);
-	(void)printf("\n");
-}
-
-static void
-print_cert(int depth, X509 *cert)
-{
-	struct cert_facts f;
-
-	cert_facts(cert, &f);
-	(void)printf("certificate %d: %s\n", depth, f.subject);
-	(void)printf("  issuer:  %s\n", f.issuer);
-	(void)printf("  valid:   %s to %s\n", f.not_before, f.not_after);
-	if (f.names[0] != '\0')
-		(void)printf("  names:   %s\n", f.names);
-	(void)printf("  key:     %s\n", f.key);
-	(void)printf("  pin:     %s\n", f.pin);
-	print_digest("  sha256:  ", f.sha256);
-}
-
 static X509 *
 anchor_of(const struct question *q, const struct cert_verdict *v)
 {
@@ -385,12 +358,12 @@ print_text(const struct question *q, const struct cert_verdict *v)
 	if (v->warning[0] != '\0')
 		(void)printf("warning: %s\n", v->warning);
 	for (i = 0; i < sk_X509_num(q->chain); i++)
-		print_cert(i, sk_X509_value(q->chain, i));
+		facts_print(i, sk_X509_value(q->chain, i));
 	if (anchor == NULL)
 		return;
 	cert_facts(anchor, &f);
 	(void)printf("anchor: %s\n", f.subject);
-	print_digest("  sha256:  ", f.sha256);
+	facts_print_digest(f.sha256);
 }
 
 static void
