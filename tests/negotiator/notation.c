@@ -89,6 +89,7 @@ static const struct length {
 	{ "n32[", 4, false, false },
 	{ "ln32[", 4, true, false },
 	{ "n8[", 1, false, false },
+	{ "n16[", 2, false, false },
 };
 #define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
 
@@ -185,6 +186,24 @@ read_packet(const struct notation *t, const char **at, struct wr *w)
 	return true;
 }
 
+static bool
+read_tns(const struct notation *t, const char **at, struct wr *w)
+{
+	const size_t start = w->len;
+	size_t len;
+
+	wr_be32(w, 0); /* length, checksum */
+	if (!read_hex_byte(at, w) || !read_hex_byte(at, w))
+		return false;
+	wr_be16(w, 0);
+	if (!read_words(t, at, w, true) || w->full)
+		return false;
+	len = w->len - start;
+	w->base[start] = (uint8_t)(len >> 8);
+	w->base[start + 1] = (uint8_t)len;
+	return len <= UINT16_MAX;
+}
+
 /* What it is mixed with does not stay. */
 static bool
 read_mixed(const struct notation *t, const char **at, struct wr *w)
@@ -217,6 +236,8 @@ read_word(const struct notation *t, const char **at, struct wr *w)
 	}
 	if (skip_word(at, "my["))
 		return read_packet(t, at, w);
+	if (skip_word(at, "tns["))
+		return read_tns(t, at, w);
 	if (skip_word(at, "mix["))
 		return read_mixed(t, at, w);
 	if (isupper((unsigned char)**at))

@@ -8,6 +8,9 @@
  *	ln32[ ... ]         the same, the lowest byte first
  *	n8[ ... ]           with a length of one byte, which does not count
  *	                    itself either
+ *	n16[ ... ]          of two bytes, which do not either
+ *	tns[0608 ... ]      a packet of Oracle Net's, of this type and these
+ *	                    flags
  *	my[01 ... ]         a packet of MySQL's, of this id
  *	mix[Nonce ... ]     each byte by exclusive or with those of the first
  *	                    word, over and over

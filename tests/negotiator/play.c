@@ -289,11 +289,32 @@ step(struct play *p)
 	return v;
 }
 
+/* Nothing of the old server's is left, nor does it count for the new one. */
+static bool
+carry_out_redirect(struct play *p)
+{
+	const struct neg_route *route = &p->n.route;
+
+	fprintf(p->log, "connect to %.*s:%u\n", (int)route->redirect_host.left,
+	    (const char *)route->redirect_host.at, route->redirect_port);
+	promise(p, p->n.ops->redirects != NULL, "follows a server");
+	row_empty(&p->unread[LEG_SERVER]);
+	row_empty(&p->arriving[LEG_SERVER]);
+	p->n.leg[LEG_SERVER] = (struct neg_facts){
+		.local = p->setup.local[LEG_SERVER],
+	};
+	p->asked = false;
+	p->n.connected = p->setup.fails != PLAY_FAILS_REDIRECT;
+	return p->n.connected;
+}
+
 static bool
 carry_out_connect(struct play *p)
 {
 	const struct rd *cancel = &p->n.route.cancel;
 
+	if (p->n.connected && p->n.route.redirect_host.left > 0)
+		return carry_out_redirect(p);
 	if (cancel->left > 0)
 		log_bytes(p, "connect for", cancel->at, cancel->left);
 	else if (p->n.route.delay_ms > 0)
@@ -317,18 +338,24 @@ log_tls(struct play *p, const struct verdict *v)
 		[NEG_ALPN_REQUIRED] = " required",
 	};
 
-	fprintf(p->log, "tls %s%s%s%s%s%s\n", leg_names[v->leg],
+	fprintf(p->log, "tls %s%s%s%s%s%s%s", leg_names[v->leg],
 	    v->tls->alpn == NULL ? "" : " ",
 	    v->tls->alpn == NULL ? "" : v->tls->alpn, rules[v->tls->alpn_rule],
 	    v->tls->wrap != NULL ? " wrapped" : "",
-	    v->tls->may_stop ? " may-stop" : "");
+	    v->tls->may_stop ? " may-stop" : "", v->tls->anew ? " anew" : "");
+	if (v->leg == LEG_SERVER && p->n.sni != NULL)
+		fprintf(p->log, " sni %s", p->n.sni);
+	fputc('\n', p->log);
 }
 
 static bool
-tls_fails(const struct play *p, enum leg_id leg)
+tls_fails(const struct play *p, const struct verdict *v)
 {
+	if (v->tls->anew)
+		return p->setup.fails == PLAY_FAILS_ANEW;
 	return p->setup.fails ==
-	    (leg == LEG_CLIENT ? PLAY_FAILS_CLIENT_TLS : PLAY_FAILS_SERVER_TLS);
+	    (v->leg == LEG_CLIENT ? PLAY_FAILS_CLIENT_TLS
+				  : PLAY_FAILS_SERVER_TLS);
 }
 
 /* All that has come of the leg so far is taken for TLS records, and a play has
@@ -340,13 +367,13 @@ carry_out_tls(struct play *p, const struct verdict *v)
 	struct neg_facts *facts = &p->n.leg[v->leg];
 
 	log_tls(p, v);
-	promise(p, !facts->tls_up, "TLS twice");
+	promise(p, facts->tls_up == v->tls->anew, "TLS twice");
 	promise(p, v->leg == LEG_CLIENT || p->state == PLAY_NEGOTIATING,
 	    "TLS with a server while refusing");
 	p->records[v->leg] += p->unread[v->leg].len + p->arriving[v->leg].len;
 	row_empty(&p->unread[v->leg]);
 	row_empty(&p->arriving[v->leg]);
-	if (tls_fails(p, v->leg))
+	if (tls_fails(p, v))
 		return false;
 	facts->tls_up = true;
 	p->may_stop[v->leg] = v->tls->may_stop;
@@ -414,13 +441,28 @@ carry_out_end(struct play *p)
 	p->state = PLAY_REFUSING;
 }
 
+/* What a session says where TLS is to begin anew and something of the old is
+ * still to come.  It is what the negotiator says who has it all before him: the
+ * same happens, however the bytes were sliced. */
+static void
+spoil_renewal(struct play *p, struct verdict *v)
+{
+	if (v->kind != V_START_TLS || !v->tls->anew ||
+	    p->arriving[v->leg].len == 0)
+		return;
+	*v = neg_end(&p->n, REASON_PROTOCOL, LEG_SERVER,
+	    "server went on after it had asked for TLS anew",
+	    "somebody may be tampering with the connection");
+}
+
 /* True: it is to be asked again. */
 static bool
-carry_out(struct play *p, const struct verdict *v)
+carry_out(struct play *p, struct verdict *v)
 {
 	p->waiting = v->kind == V_READ ? v->from : 0;
 	if (v->kind == V_READ)
 		return false;
+	spoil_renewal(p, v);
 	/* What was on its way to the server when it ends may have been held
 	 * back, if it came in the same slice as what ended it. */
 	if (v->kind == V_END)

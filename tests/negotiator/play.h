@@ -9,9 +9,11 @@
  *	to client WORDS      what the client was sent since the last event
  *	to server WORDS
  *	connect              or: connect for WORDS, if it is for a cancel;
- *	                     connect after 250, if the client is to stay first
+ *	                     connect after 250, if the client is to stay first;
+ *	                     connect to db2:1521, where the server sends us on to
  *	tls client postgresql if-offered
  *	tls client wrapped may-stop
+ *	tls server anew sni S4.shop.V3.319
  *	clear client         its TLS was stopped
  *	records client 12    so many of the bytes played are left to TLS
  *	deliver
@@ -50,6 +52,8 @@ enum play_failure {
 	PLAY_FAILS_CONNECT,
 	PLAY_FAILS_CLIENT_TLS,
 	PLAY_FAILS_SERVER_TLS,
+	PLAY_FAILS_ANEW,     /* the server's TLS, when it is begun anew */
+	PLAY_FAILS_REDIRECT, /* to connect to where it sends us on to */
 };
 
 struct play_setup {

@@ -14,7 +14,7 @@
  *	                            SHA-256, or a byte of which it consists
  *	local client                it comes over a unix socket; or server
  *	services none               nothing is lent
- *	fails connect | client tls | server tls
+ *	fails connect | client tls | server tls | anew | redirect
  *	early "GET"                 what the client has said before the start
  *	host db.example             where the server is
  *
@@ -278,7 +278,7 @@ set(struct play_setup *setup, const struct notation *names, const char *line)
 	static const char *const server[] = { "never", "required", "first",
 		NULL };
 	static const char *const fails[] = { "", "connect", "client tls",
-		"server tls", NULL };
+		"server tls", "anew", "redirect", NULL };
 	const char *value;
 	int i = 0;
 
