@@ -47,6 +47,8 @@ static const CU_TestInfo all_tests[] = {
 	TEST(client_that_left_at_once_is_not_dialled_for),
 	TEST(client_that_spoke_at_once_is_refused_before_the_dial),
 	TEST(drain_does_not_wait_for_a_dial),
+	TEST(tls_begins_anew),
+	TEST(redirects_are_followed_where_they_may),
 	TEST(drain_lets_relays_end),
 	TEST(drain_waits_for_no_reader),
 	TEST(stop_ends_everything),

@@ -43,6 +43,10 @@ void client_that_left_at_once_is_not_dialled_for(void);
 void client_that_spoke_at_once_is_refused_before_the_dial(void);
 void drain_does_not_wait_for_a_dial(void);
 
+/* moves.c */
+void tls_begins_anew(void);
+void redirects_are_followed_where_they_may(void);
+
 /* drain.c */
 void drain_lets_relays_end(void);
 void drain_waits_for_no_reader(void);

@@ -16,12 +16,15 @@ enum message_type {
 	NUDGE = 'N',
 	NUDGED = 'n',
 	REFUSED = 'E',
+	AGAIN = 'A',
+	MOVE = TOY_MOVE,
 };
 #define ANSWER_YES 'Y'
 #define ANSWER_NO  'N'
 
 enum toy_state {
 	TOY_CONNECTS = 0,
+	TOY_MOVES,
 	TOY_GREETS,
 	TOY_LOGS_IN,
 	TOY_IS_IN,
@@ -30,11 +33,15 @@ enum toy_state {
 
 struct toy_state_of {
 	enum toy_state state;
+	uint8_t host[NEG_HOST_MAX];
 };
 
 atomic_uint toy_dials;
 
 static const struct neg_tls toy_tls = { .alpn_rule = NEG_ALPN_NONE };
+
+static const struct neg_tls toy_tls_anew = { .alpn_rule = NEG_ALPN_NONE,
+	.anew = true };
 
 static uint64_t
 toy_length(struct rd head)
@@ -117,6 +124,35 @@ toy_connects(struct negotiator *n, struct toy_state_of *t)
 	return neg_next();
 }
 
+/* Connected to the one that it was sent to. */
+static struct verdict
+toy_moves(struct negotiator *n, struct toy_state_of *t)
+{
+	t->state = TOY_GREETS;
+	return neg_rule_met(n, LEG_SERVER)
+	    ? neg_next()
+	    : neg_start_tls(LEG_SERVER, &toy_tls);
+}
+
+static struct verdict
+toy_is_sent_on(struct negotiator *n, struct toy_state_of *t, struct rd where)
+{
+	struct wr host = { .base = t->host, .cap = sizeof(t->host) };
+
+	n->route.redirect_port = rd_be16(&where);
+	wr_bytes(&host, where.at, where.left);
+	n->route.redirect_host = wr_written(&host);
+	t->state = TOY_MOVES;
+	return neg_connect();
+}
+
+static struct verdict
+toy_begins_again(struct negotiator *n)
+{
+	n->sni = TOY_SNI;
+	return neg_start_tls(LEG_SERVER, &toy_tls_anew);
+}
+
 static struct verdict
 toy_greets(struct negotiator *n, struct toy_state_of *t)
 {
@@ -124,6 +160,11 @@ toy_greets(struct negotiator *n, struct toy_state_of *t)
 
 	if (!see_message(n, LEG_SERVER, &m))
 		return neg_read(FROM_SERVER);
+	if (n->ops->redirects != NULL && (m.type == AGAIN || m.type == MOVE)) {
+		rd_skip(&n->in[LEG_SERVER], m.len);
+		return m.type == AGAIN ? toy_begins_again(n)
+				       : toy_is_sent_on(n, t, m.body);
+	}
 	neg_forward(n, LEG_SERVER, m.len);
 	t->state = TOY_LOGS_IN;
 	return neg_next();
@@ -198,6 +239,8 @@ toy_step(struct negotiator *n)
 	switch (t->state) {
 	case TOY_CONNECTS:
 		return toy_connects(n, t);
+	case TOY_MOVES:
+		return toy_moves(n, t);
 	case TOY_GREETS:
 		return toy_greets(n, t);
 	case TOY_LOGS_IN:
@@ -228,6 +271,7 @@ toy_where(const struct negotiator *n)
 	switch (t->state) {
 	case TOY_CONNECTS:
 		return "connecting the toy";
+	case TOY_MOVES:
 	case TOY_GREETS:
 		return "waiting for the toy's greeting";
 	case TOY_LOGS_IN:
@@ -238,6 +282,28 @@ toy_where(const struct negotiator *n)
 		return "waiting for the toy's answer";
 	}
 	return "?";
+}
+
+struct toy_options {
+	struct neg_hosts follow;
+};
+static const struct neg_option toy_options[] = {
+	{ .name = "follow",
+	    .kind = NEG_OPTION_HOSTS,
+	    .offset = offsetof(struct toy_options, follow) },
+	{ .name = NULL },
+};
+
+/* The same, whatever the configuration says: that was of another engine. */
+static const struct neg_hosts *
+toy_redirects(const void *options)
+{
+	static char name[] = "localhost", address[] = "127.0.0.3";
+	static char *list[] = { name, address };
+	static const struct neg_hosts hosts = { list, 2 };
+
+	(void)options;
+	return &hosts;
 }
 
 #define TOY(its_name, leaves_so)                                         \
@@ -253,3 +319,16 @@ const struct neg_ops toy = TOY("toy", false);
 const struct neg_ops toy_without_goodbye = TOY("toy_without_goodbye", true);
 const struct neg_ops toy_that_waits = TOY("toy_that_waits", false);
 const struct neg_ops toy_that_waits_long = TOY("toy_that_waits_long", false);
+const struct neg_ops toy_that_moves = {
+	.name = "toy_that_moves",
+	.window = WINDOW,
+	.state_size = sizeof(struct toy_state_of),
+	.server_start = NEG_START_FIRST,
+	.client_chooses = true,
+	.options = toy_options,
+	.options_size = sizeof(struct toy_options),
+	.redirects = toy_redirects,
+	.step = toy_step,
+	.refuse = toy_refuse,
+	.where = toy_where,
+};

@@ -12,7 +12,12 @@
  *	                refused
  *	client  NUDGE   comes to the server as NUDGED, and that was all
  *
- * A server's TLS comes before all that.
+ *
+ * A server's TLS comes before all that.  One of toy_that_moves may say besides,
+ * in the place of its HELLO:
+ *
+ *	server  AGAIN   TLS begins anew on the same socket, with the SNI TOY_SNI
+ *	server  MOVE    a port in two bytes and a host: all begins anew, there
  */
 #ifndef TESTS_LOOP_TOY_H
 #define TESTS_LOOP_TOY_H
@@ -29,6 +34,8 @@
 #define TOY_WOKEN   "\0\6wxyz"
 #define TOY_NUDGE   "\0\4N1"
 #define TOY_NUDGED  "\0\4n1"
+#define TOY_AGAIN   "\0\3A"
+#define TOY_MOVE    'M'
 /* Before a message with the reason. */
 #define TOY_REFUSAL "E"
 
@@ -39,6 +46,9 @@ extern const struct neg_ops toy_without_goodbye;
 extern const struct neg_ops toy_that_waits;
 extern const struct neg_ops toy_that_waits_long;
 #define TOY_WAITS_MS 50
+/* Its servers may send clients on to `localhost`, and to 127.0.0.3. */
+extern const struct neg_ops toy_that_moves;
+#define TOY_SNI "again.test"
 /* How often such a dial was asked for. */
 extern atomic_uint toy_dials;
 
