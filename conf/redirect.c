@@ -268,3 +268,37 @@ redirect_is_among(const struct redirect *r, const struct address *list,
 	}
 	return false;
 }
+
+const char *
+redirect_words(enum redirect_way way)
+{
+	switch (way) {
+	case REDIRECT_OWN:
+		return "its own host";
+	case REDIRECT_DOMAIN:
+		return "a host of its own domain";
+	case REDIRECT_LISTED_NAME:
+	case REDIRECT_LISTED_ADDRESS:
+		return "which is listed";
+	case REDIRECT_IF_RESOLVED:
+		return "an address of its own name";
+	case REDIRECT_REFUSED:
+		break;
+	}
+	return "that is neither its own host or domain, nor listed";
+}
+
+void
+redirect_remedy(const struct redirect *r, const struct neg_ops *ops,
+    char text[REDIRECT_REMEDY_MAX])
+{
+	const struct neg_option *o = ops->options;
+
+	while (o != NULL && o->name != NULL && o->kind != NEG_OPTION_HOSTS)
+		o++;
+	text[0] = '\0';
+	if (o != NULL && o->name != NULL)
+		(void)snprintf(text, REDIRECT_REMEDY_MAX,
+		    "if that server is to be believed, set %s.%s = [ \"%s\" ]",
+		    protocol_group(ops), o->name, r->host);
+}

@@ -24,6 +24,9 @@
  * "WHY; REMEDY". */
 int redirect_check(const char *text, struct err *err);
 
+/* A server that is sent to sends on itself, at most so often in all. */
+#define REDIRECTS_MAX 3
+
 enum redirect_way {
 	REDIRECT_REFUSED = 0,
 	REDIRECT_OWN,            /* the configured host itself */
@@ -54,5 +57,12 @@ void redirect_judge(struct redirect *r, const struct server *of,
 /* REDIRECT_IF_RESOLVED: is it one of these, whatever their port? */
 bool redirect_is_among(const struct redirect *r, const struct address *list,
     size_t n);
+
+/* "a host of its own domain"; of what was refused, what it is not. */
+const char *redirect_words(enum redirect_way way);
+/* What to set where it was refused and should not have been. */
+#define REDIRECT_REMEDY_MAX (HOST_MAX + 128)
+void redirect_remedy(const struct redirect *r, const struct neg_ops *ops,
+    char text[REDIRECT_REMEDY_MAX]);
 
 #endif /* CONF_REDIRECT_H */

@@ -120,7 +120,7 @@ judge_chain(struct judged *j)
 static void
 judge_pin(struct judged *j)
 {
-	const struct target *target = &j->p->server->target;
+	const struct target *target = j->p->target;
 
 	if (target->npins == 0)
 		return;
@@ -154,7 +154,7 @@ judge_names(struct judged *j)
 	char carried[512], wanted[256];
 	bool fits = tls_name_fits(j->tls, carried, sizeof(carried));
 
-	wanted_names(&j->p->server->target, wanted, sizeof(wanted));
+	wanted_names(j->p->target, wanted, sizeof(wanted));
 	if (carried[0] == '\0')
 		(void)snprintf(carried, sizeof(carried), "no name at all");
 	if (j->p->endpoint->mode < SSL_MODE_VERIFY_FULL)
@@ -235,6 +235,10 @@ probe_judge(struct probe *p, const struct tls *t)
 		.v = tls_verdict(t),
 		.now = time(NULL) };
 
+	/* Of several handshakes the last: those before it were all right. */
+	p->ncerts = 0;
+	p->ncerts_left_out = 0;
+	free(p->pem);
 	tls_chain_each(t, keep_cert, p);
 	p->pem = tls_chain_pem(t);
 	if (p->ncerts == 0 || !tls_judge_at(t, sound_moment(&j), &j.sound))

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "conf/redirect.h"
 #include "protocols/negotiator.h"
 #include "proxy/dial.h"
 #include "proxy/leg.h"
@@ -47,6 +48,9 @@ struct run {
 	                  * has been told what that said */
 	bool spoke;      /* it has said what it has to say */
 	struct queue unread;
+	unsigned said; /* messages, since the last handshake */
+	struct redirect redirect;
+	unsigned redirects; /* how often that was */
 	bool waits_for_last_word;
 };
 
@@ -142,6 +146,24 @@ step_begin(struct run *r, enum probe_step step)
 	r->began = now();
 }
 
+static void __attribute__((format(printf, 2, 3)))
+step_adds(struct run *r, const char *fmt, ...)
+{
+	struct probe_result *s = &r->p->steps[r->step];
+	size_t len = strlen(s->text);
+	va_list ap;
+
+	s->status = PROBE_OK;
+	if (len > 0 && len < sizeof(s->text) - 1)
+		len += (size_t)snprintf(s->text + len, sizeof(s->text) - len,
+		    "; ");
+	if (len >= sizeof(s->text) - 1)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(s->text + len, sizeof(s->text) - len, fmt, ap);
+	va_end(ap);
+}
+
 static void
 step_took(struct run *r)
 {
@@ -153,7 +175,12 @@ static void
 step_failed(struct run *r, enum reason reason, const char *text,
     const char *remedy)
 {
-	probe_fail(r->p, r->step, reason, remedy, "%s", text);
+	char before[sizeof(r->p->steps[0].text)];
+
+	/* What had come of it until then. */
+	(void)snprintf(before, sizeof(before), "%s", r->p->steps[r->step].text);
+	probe_fail(r->p, r->step, reason, remedy, "%s%s%s", before,
+	    before[0] == '\0' ? "" : "; ", text);
 	step_took(r);
 	run_over(r);
 }
@@ -170,7 +197,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	else if (r->step == PROBE_RESOLVE)
 		step_failed(r, REASON_RESOLVE, "no answer in time",
 		    "are the nameservers of /etc/resolv.conf reachable?");
-	else if (r->step == PROBE_NEGOTIATE)
+	else if (r->step == PROBE_NEGOTIATE || r->step == PROBE_ANSWER)
 		step_failed(r, REASON_TIMEOUT,
 		    "the server did not answer in time",
 		    "does it speak the protocol of this engine?");
@@ -203,15 +230,15 @@ or_none(const char *text)
 	return text[0] == '\0' ? "none" : text;
 }
 
+/* Whether it is the first handshake, another, or that of another server. */
 static void
 tell_handshake(struct run *r, const char *end)
 {
 	struct probe *p = r->p;
 
-	probe_set(p, PROBE_HANDSHAKE, PROBE_OK,
-	    "%s, %s, group %s, SNI %s, ALPN %s%s", p->version, p->cipher,
-	    or_none(p->group), or_none(tls_sni(r->leg.tls)), or_none(p->alpn),
-	    end);
+	step_adds(r, "%s, %s, group %s, SNI %s, ALPN %s%s", p->version,
+	    p->cipher, or_none(p->group), or_none(tls_sni(r->leg.tls)),
+	    or_none(p->alpn), end);
 	step_took(r);
 }
 
@@ -310,15 +337,12 @@ hear_what_is_left(struct run *r)
 	identity_refused(r);
 }
 
+/* All has been seen. */
 static void
-secured(struct run *r)
+finish(struct run *r)
 {
-	bool ended;
+	bool ended = leg_shutdown(&r->leg);
 
-	keep_tls_facts(r);
-	tell_handshake(r, "");
-	probe_judge(r->p, r->leg.tls);
-	ended = leg_shutdown(&r->leg);
 	if (!tls_identity_asked(r->leg.tls)) {
 		run_over(r);
 		return;
@@ -331,6 +355,34 @@ secured(struct run *r)
 	r->waits_for_last_word = true;
 	run_deadline(r, LAST_WORD_SECONDS);
 	leg_want_read(&r->leg, true);
+}
+
+/* Is there more to be seen than what the server shows?  It then says what it
+ * has to say to somebody who asks for nothing but an answer. */
+static bool
+is_to_be_asked(const struct run *r)
+{
+	return r->n.ops->redirects != NULL;
+}
+
+static void
+secured(struct run *r)
+{
+	struct neg_facts *facts = &r->n.leg[LEG_SERVER];
+
+	keep_tls_facts(r);
+	tell_handshake(r, "");
+	probe_judge(r->p, r->leg.tls);
+	if (!is_to_be_asked(r)) {
+		finish(r);
+		return;
+	}
+	facts->tls_up = true;
+	facts->leaf_known = tls_leaf(r->leg.tls, facts->leaf);
+	r->said = 0;
+	step_begin(r, PROBE_ANSWER);
+	run_deadline(r, r->endpoint.timeouts.handshake);
+	advance(r);
 }
 
 static void
@@ -369,29 +421,70 @@ unread_rd(const struct run *r, size_t max)
 	return unread;
 }
 
+/* What it is called, the first time, the second, and elsewhere. */
+static void
+begin_handshake(struct run *r, const struct neg_tls *how)
+{
+	if (how->anew) {
+		step_begin(r, PROBE_AGAIN);
+	} else if (r->redirects == 0) {
+		probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
+		    r->policy.server == SERVER_TLS_FIRST
+			? "TLS begins at once"
+			: "the server agreed to TLS");
+		step_took(r);
+		step_begin(r, PROBE_HANDSHAKE);
+	}
+}
+
+/* NULL, and said so, if it cannot be. */
+static struct tls *
+new_tls(struct run *r, const struct neg_tls *how)
+{
+	const struct server *server =
+	    r->redirects > 0 ? &r->redirect.server : r->p->server;
+	struct tls *tls = NULL;
+	struct err err;
+
+	(void)err_set(&err, "out of memory");
+	if (r->context == NULL)
+		r->context =
+		    tls_context_new(&r->endpoint, LEG_SERVER, r->stores, &err);
+	if (r->context != NULL) {
+		tls_context_keep_chain(r->context);
+		tls = tls_new(r->context, how, server);
+	}
+	if (tls != NULL && r->n.sni != NULL && !tls_set_sni(tls, r->n.sni)) {
+		(void)err_set(&err, "the SNI of the engine's is too long");
+		tls_free(tls);
+		tls = NULL;
+	}
+	if (tls == NULL)
+		step_failed(r, REASON_INTERNAL, err.text, NULL);
+	return tls;
+}
+
 static void
 start_tls(struct run *r, const struct neg_tls *how)
 {
-	struct err err;
-	struct tls *tls = NULL;
 	struct rd unread = unread_rd(r, r->unread.len);
+	struct tls *tls;
 
-	probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
-	    r->policy.server == SERVER_TLS_FIRST ? "TLS begins at once"
-						 : "the server agreed to TLS");
-	step_took(r);
-	step_begin(r, PROBE_HANDSHAKE);
-	r->context = tls_context_new(&r->endpoint, LEG_SERVER, r->stores, &err);
-	if (r->context == NULL) {
-		step_failed(r, REASON_INTERNAL, err.text, NULL);
+	begin_handshake(r, how);
+	if ((tls = new_tls(r, how)) == NULL)
+		return;
+	if (how->anew && (!leg_renew_tls(&r->leg, tls) || unread.left > 0)) {
+		step_failed(r, REASON_PROTOCOL,
+		    "the server asked for another handshake, and did not wait "
+		    "for it",
+		    "the server's own log may say why");
 		return;
 	}
-	tls_context_keep_chain(r->context);
-	tls = tls_new(r->context, how, r->p->server);
-	if (tls == NULL || !leg_start_tls(&r->leg, tls, unread)) {
+	if (!how->anew && !leg_start_tls(&r->leg, tls, unread)) {
 		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
 		return;
 	}
+	r->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
 	queue_fini(&r->unread);
 	handshake(r);
 }
@@ -401,6 +494,26 @@ start_tls(struct run *r, const struct neg_tls *how)
  */
 
 static void
+redirect_refused(struct run *r, const char *why)
+{
+	char remedy[REDIRECT_REMEDY_MAX];
+
+	redirect_remedy(&r->redirect, r->n.ops, remedy);
+	step_failed(r, REASON_REDIRECT, why, remedy);
+}
+
+static void
+dial_failed(struct run *r, const struct dial_result *d)
+{
+	if (d->reason == REASON_REDIRECT)
+		redirect_refused(r, d->text);
+	else
+		step_failed(r, d->reason, d->text,
+		    "is the address right, the server running, and no "
+		    "firewall between?");
+}
+
+static void
 connected(const struct dial_result *d, void *arg)
 {
 	struct run *r = arg;
@@ -408,30 +521,68 @@ connected(const struct dial_result *d, void *arg)
 
 	r->dial = NULL;
 	if (d->fd == -1) {
-		step_failed(r, d->reason, d->text,
-		    "is the address right, the server running, and no "
-		    "firewall between?");
+		dial_failed(r, d);
 		return;
 	}
 	(void)address_format(&d->address, p->address, sizeof(p->address));
-	probe_set(p, PROBE_CONNECT, PROBE_OK, "%s", p->address);
-	p->steps[PROBE_CONNECT].timed = true;
-	p->steps[PROBE_CONNECT].seconds = d->connect_seconds;
+	step_adds(r, "%s", p->address);
+	p->steps[r->step].timed = true;
+	p->steps[r->step].seconds = d->connect_seconds;
 	leg_open(&r->leg, d->fd, r->base, r->buffers, &probe_events, r);
 	r->n.connected = true;
 	r->n.leg[LEG_SERVER].local = address_is_unix(&d->address);
-	step_begin(r, PROBE_NEGOTIATE);
+	step_begin(r, r->redirects > 0 ? PROBE_REDIRECT : PROBE_NEGOTIATE);
 	run_deadline(r, r->endpoint.timeouts.handshake);
 	advance(r);
+}
+
+/* True: it may be dialled. */
+static bool
+follow(struct run *r)
+{
+	const struct neg_ops *ops = r->n.ops;
+	struct redirect *to = &r->redirect;
+
+	step_begin(r, PROBE_REDIRECT);
+	if (++r->redirects > REDIRECTS_MAX) {
+		step_failed(r, REASON_REDIRECT, "and on, over and over",
+		    "do its listeners point to each other?");
+		return false;
+	}
+	redirect_judge(to, r->p->server, ops->redirects(r->n.options),
+	    r->n.route.redirect_host, r->n.route.redirect_port);
+	if (to->text[0] == '\0') {
+		step_failed(r, REASON_REDIRECT, "to what is no host", NULL);
+		return false;
+	}
+	step_adds(r, "to %s, %s", to->text, redirect_words(to->way));
+	if (to->way == REDIRECT_REFUSED) {
+		redirect_refused(r, "not followed");
+		return false;
+	}
+	r->p->target = &to->server.target;
+	leg_close(&r->leg);
+	queue_fini(&r->unread);
+	r->n.connected = false;
+	r->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	return true;
 }
 
 static void
 connect_server(struct run *r)
 {
-	static const struct dial_choice any = { .where = DIAL_ANY };
+	struct dial_choice c = { .where = DIAL_ANY };
 
-	step_begin(r, PROBE_CONNECT);
-	r->dial = dial_start(r->dialer, &r->endpoint, NULL, &any, connected, r);
+	if (r->n.connected) {
+		if (!follow(r))
+			return;
+		c.where = DIAL_REDIRECT;
+		c.redirect = &r->redirect;
+	} else {
+		step_begin(r, PROBE_CONNECT);
+	}
+	run_deadline(r, 0);
+	r->dial = dial_start(r->dialer, &r->endpoint, NULL, &c, connected, r);
 	if (r->dial == NULL)
 		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
 }
@@ -449,6 +600,21 @@ stay_in_clear(struct run *r)
 	    "no TLS is asked for (ssl_mode none); whether the server insists "
 	    "on it shows only at the login");
 	run_over(r);
+}
+
+/* What comes now would be the client's, who would log in. */
+static void
+answered(struct run *r)
+{
+	if (r->leg.state != LEG_SECURED) {
+		stay_in_clear(r);
+		return;
+	}
+	r->step = PROBE_ANSWER;
+	step_adds(r,
+	    r->said > 1 ? "it answers, asked once more" : "it answers");
+	step_took(r);
+	finish(r);
 }
 
 static struct verdict
@@ -473,6 +639,15 @@ step(struct run *r)
 	return v;
 }
 
+/* What came behind a handshake has no event to announce it. */
+static void
+wait_for_server(struct run *r)
+{
+	leg_want_read(&r->leg, true);
+	if (r->leg.early.len > 0)
+		leg_remind(&r->leg);
+}
+
 /* True: go on. */
 static bool
 carry_out(struct run *r, const struct verdict *v)
@@ -485,9 +660,9 @@ carry_out(struct run *r, const struct verdict *v)
 			return true;
 		/* The client has said all it will say. */
 		if ((v->from & FROM_SERVER) == 0)
-			stay_in_clear(r);
+			answered(r);
 		else
-			leg_want_read(&r->leg, true);
+			wait_for_server(r);
 		return false;
 	case V_CONNECT:
 		connect_server(r);
@@ -499,7 +674,7 @@ carry_out(struct run *r, const struct verdict *v)
 		return true;
 	case V_RELAY:
 	case V_DELIVER:
-		stay_in_clear(r);
+		answered(r);
 		return false;
 	case V_END:
 		step_failed(r, e->reason, e->text, e->hint);
@@ -523,6 +698,7 @@ advance(struct run *r)
 			stay_in_clear(r);
 			return;
 		}
+		r->said += out->len > 0;
 		if (out->len > 0 && !leg_send(&r->leg, out->base, out->len)) {
 			on_failed(&r->leg, r);
 			return;
@@ -549,7 +725,9 @@ hear(struct run *r)
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
 		step_failed(r, REASON_CONNECT,
-		    "the server closed the connection before TLS began",
+		    r->leg.state == LEG_SECURED
+			? "the server closed the connection and did not answer"
+			: "the server closed the connection before TLS began",
 		    "the server's own log may say why");
 		return;
 	case LEG_FAILED:
@@ -741,6 +919,7 @@ probe_run(struct probe *p, const struct config *c, const struct endpoint *e,
 
 	p->endpoint = e;
 	p->server = &e->servers[server];
+	p->target = &p->server->target;
 	r.endpoint.servers = &e->servers[server];
 	r.endpoint.nservers = 1;
 	r.policy = endpoint_policy(e);
@@ -751,5 +930,6 @@ probe_run(struct probe *p, const struct config *c, const struct endpoint *e,
 		     &at_once) == -1 ||
 	    event_base_dispatch(r.base) == -1)
 		step_failed(&r, REASON_INTERNAL, "the event loop failed", NULL);
+	p->target = &p->server->target;
 	run_fini(&r);
 }

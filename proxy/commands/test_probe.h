@@ -4,6 +4,9 @@
  * A probe walks the same road as a session: it resolves, connects, lets the
  * engine's negotiator ask for TLS, and has the certificate judged within the
  * handshake.  It stops before the first byte that would belong to a login.
+ * Where the engine's servers may ask for another handshake, or send their
+ * clients on, it asks what a client would, and goes along as a session does;
+ * the certificate that is told of is then the last one.
  * Each step keeps what was seen and, where it failed, what to do about it;
  * what is about the certificate is told in full even if it was refused.
  *
@@ -28,6 +31,10 @@ enum probe_step {
 	PROBE_CONNECT,
 	PROBE_NEGOTIATE,
 	PROBE_HANDSHAKE,
+	/* Of engines whose servers want to be asked more than once. */
+	PROBE_AGAIN,    /* the same server wants TLS anew */
+	PROBE_REDIRECT, /* another server is to be asked */
+	PROBE_ANSWER,
 	PROBE_IDENTITY,
 	PROBE_CHAIN,
 	PROBE_PIN,
@@ -56,6 +63,7 @@ struct probe_result {
 struct probe {
 	const struct endpoint *endpoint;
 	const struct server *server;
+	const struct target *target; /* while it runs: of whom it is with */
 	enum reason reason; /* of the first failure; REASON_NONE: all is well */
 	struct probe_result steps[PROBE_STEPS];
 	char warning[VERDICT_TEXT_MAX];

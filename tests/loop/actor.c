@@ -180,6 +180,7 @@ start_tls(struct actor *a)
 	int result;
 
 	ERR_clear_error();
+	SSL_free(a->ssl);
 	a->ssl = SSL_new(a->ctx);
 	assert(a->ssl != NULL && SSL_set_fd(a->ssl, a->fd) == 1);
 	if (a->alpn != NULL) {

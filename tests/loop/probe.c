@@ -15,6 +15,7 @@
 
 #include "proxy/commands/test_probe.h"
 #include "tests/loop/fake.h"
+#include "tests/loop/toy.h"
 
 #define PATIENCE "timeouts = { connect = 5; handshake = 1; }; "
 #define FULL     "ssl_mode = \"verify-full\"; server_name = \"db.test\"; "
@@ -373,6 +374,123 @@ nobody_there(void)
 	config_release(c);
 }
 
+/*
+ * Servers that want to be asked more than once.
+ */
+
+struct asked {
+	const char *what;
+	bool on;          /* by another server: of the first's domain */
+	const char *to;   /* where the first sends on to */
+	const char *cert; /* of the last handshake */
+	enum reason reason;
+	enum probe_step step; /* that tells of it: */
+	const char *text;
+	const char *remedy;
+	unsigned short port; /* of the second */
+	SSL_CTX *again;
+};
+
+static bool
+sends_on(struct actor *a)
+{
+	const struct asked *x = a->arg;
+	size_t len = strlen(x->to);
+	char message[64] = { 0 };
+
+	message[1] = (char)(5 + len);
+	message[2] = TOY_MOVE;
+	message[3] = (char)(x->port >> 8);
+	message[4] = (char)(x->port & 0xff);
+	memcpy(message + 5, x->to, len);
+	return actor_send(a, message, 5 + len);
+}
+
+static bool
+is_another(struct actor *a)
+{
+	const struct asked *x = a->arg;
+
+	a->ctx = x->again;
+	return true;
+}
+
+static const struct step asks_again[] = { TLS, SEND(TOY_AGAIN),
+	CALL(is_another), TLS, SEND(TOY_HELLO), DRAIN, BYE, { .act = DO_END } };
+static const struct step sends[] = { TLS, CALL(sends_on), DRAIN,
+	{ .act = DO_END } };
+static const struct step is_found[] = { TLS, SEND(TOY_HELLO), DRAIN, BYE,
+	{ .act = DO_END } };
+
+static const struct asked asked[] = {
+	{ "again", false, NULL, "good", REASON_NONE, PROBE_AGAIN,
+	    "SNI " TOY_SNI, NULL, 0, NULL },
+	{ "again as another", false, NULL, "unknown", REASON_UNTRUSTED,
+	    PROBE_AGAIN, "ended by us", NULL, 0, NULL },
+	{ "sent on", true, "127.0.0.1", "good", REASON_NONE, PROBE_REDIRECT,
+	    ", its own host; 127.0.0.1:", NULL, 0, NULL },
+	{ "sent on to another", true, "127.0.0.1", "other",
+	    REASON_NAME_MISMATCH, PROBE_REDIRECT, "ended by us", NULL, 0,
+	    NULL },
+	{ "sent on by a list", true, "localhost", "proxy", REASON_NONE,
+	    PROBE_REDIRECT, ", which is listed; 127.0.0.1:", NULL, 0, NULL },
+	{ "sent on too far", true, "127.0.0.2", "good", REASON_REDIRECT,
+	    PROBE_REDIRECT, "neither its own host", "[ \"127.0.0.2\" ]", 0,
+	    NULL },
+};
+
+static void
+expect_asked(const struct asked *x, const struct probe *p)
+{
+	const struct probe_result *s = &p->steps[x->step];
+	bool good = p->reason == x->reason &&
+	    strstr(s->text, x->text) != NULL &&
+	    (x->remedy == NULL || strstr(s->remedy, x->remedy) != NULL) &&
+	    (p->steps[PROBE_ANSWER].status == PROBE_OK) ==
+		(x->reason == REASON_NONE);
+
+	CU_ASSERT_TRUE(good);
+	if (!good)
+		fprintf(stderr, "%s: %s, \"%s\"\n", x->what,
+		    reason_name(p->reason), s->text);
+}
+
+static void
+ask(struct asked x)
+{
+	struct fake first, second;
+	struct probe p = { .reason = REASON_NONE };
+	const struct config *c;
+
+	fake_init(&first, x.on ? sends : asks_again, server_context("good"));
+	fake_init(&second, is_found, server_context(x.cert));
+	x.port = second.port;
+	x.again = second.ctx;
+	first.arg = &x;
+	fake_start(&first, 1);
+	fake_start(&second, 1);
+	c = configure("tls", first.port, FULL CA);
+	c->endpoints[0]->ops = &toy_that_moves;
+	probe_run(&p, c, c->endpoints[0], 0);
+	config_release(c);
+	expect_asked(&x, &p);
+	let_it_finish(&first);
+	let_it_finish(&second);
+	CU_ASSERT_EQUAL(first.sealed.len + second.sealed.len, 0);
+	probe_fini(&p);
+	fake_fini(&first);
+	fake_fini(&second);
+}
+
+static void
+who_is_asked_more_than_once_is_told_of(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		ask(asked[i]);
+}
+
 static CU_TestInfo tests[] = {
 	{ "every_server_is_told_apart_and_none_gets_a_login",
 	    every_server_is_told_apart_and_none_gets_a_login },
@@ -383,6 +501,8 @@ static CU_TestInfo tests[] = {
 	    who_speaks_first_gets_no_login_either },
 	{ "identity_is_tried", identity_is_tried },
 	{ "nobody_there", nobody_there },
+	{ "who_is_asked_more_than_once_is_told_of",
+	    who_is_asked_more_than_once_is_told_of },
 	CU_TEST_INFO_NULL,
 };
 
