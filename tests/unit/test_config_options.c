@@ -36,6 +36,7 @@ struct demo {
 	struct neg_file secrets;
 	struct neg_file public;
 	struct rsakey *key;
+	struct neg_hosts hosts;
 	char after;
 };
 
@@ -82,6 +83,10 @@ static const struct neg_option demo_options[] = {
 	    .kind = NEG_OPTION_RSA_PRIVATE,
 	    .offset = offsetof(struct demo, key),
 	    .help = "ours" },
+	{ .name = "hosts",
+	    .kind = NEG_OPTION_HOSTS,
+	    .offset = offsetof(struct demo, hosts),
+	    .help = "places" },
 	{ .name = NULL },
 };
 
@@ -242,6 +247,8 @@ what_is_not_written_is_zero(void)
 	CU_ASSERT_PTR_NULL(o->secrets.bytes);
 	CU_ASSERT_PTR_NULL(o->public.path);
 	CU_ASSERT_PTR_NULL(o->key);
+	CU_ASSERT_PTR_NULL(o->hosts.list);
+	CU_ASSERT_EQUAL(o->hosts.n, 0);
 	config_release(c);
 	c = load_good("bare", "");
 	CU_ASSERT_PTR_NULL(options_of(c));
@@ -254,7 +261,8 @@ all_kinds_are_stored(void)
 	struct config *c = load_good("demo",
 	    "demo = { word = \"three\"; flag = true; count = 60000; "
 	    "secrets = \"secrets\"; public = \"pub.pem\"; "
-	    "key = \"key.pem\"; };");
+	    "key = \"key.pem\"; "
+	    "hosts = [ \"n1.test\", \"*.b.test\", \"10.1.0.0/16\" ]; };");
 	const struct demo *o = options_of(c);
 	struct rd public = { .at = o->public.bytes, .left = o->public.len };
 
@@ -272,7 +280,15 @@ all_kinds_are_stored(void)
 	CU_ASSERT_STRING_EQUAL(rsakey_path(o->key), in_scratch("key.pem"));
 	CU_ASSERT_TRUE(rd_equals(public, rsakey_public(o->key).at,
 	    rsakey_public(o->key).left));
+	CU_ASSERT_EQUAL_FATAL(o->hosts.n, 3);
+	CU_ASSERT_STRING_EQUAL(o->hosts.list[0], "n1.test");
+	CU_ASSERT_STRING_EQUAL(o->hosts.list[1], "*.b.test");
+	CU_ASSERT_STRING_EQUAL(o->hosts.list[2], "10.1.0.0/16");
 	CU_ASSERT_EQUAL(o->after, 0);
+	config_release(c);
+	c = load_good("demo", "demo = { hosts = \"n1\"; };");
+	CU_ASSERT_EQUAL_FATAL(options_of(c)->hosts.n, 1);
+	CU_ASSERT_STRING_EQUAL(options_of(c)->hosts.list[0], "n1");
 	config_release(c);
 }
 
@@ -325,10 +341,15 @@ types_and_ranges_are_kept(void)
 		{ "secrets = [ \"secrets\" ]", "secrets", "is a list" },
 		{ "public = { }", "public", "is a group" },
 		{ "key = 5", "key", "must be one string" },
+		{ "hosts = 5", "hosts", "must be a string, or several" },
+		{ "hosts = [ ]", "hosts", "is an empty list" },
+		{ "hosts = \"*.com\"", "hosts", "everybody's hosts" },
+		{ "hosts = [ \"n1\", \"n1:1521\" ]", "hosts[1]",
+		    "without a port" },
 		{ "other = 5", "other",
 		    "is unknown; in this group of engine demo there may be "
-		    "\"word\", \"flag\", \"count\", \"secrets\", \"public\" "
-		    "or \"key\"" },
+		    "\"word\", \"flag\", \"count\", \"secrets\", "
+		    "\"public\", \"key\" or \"hosts\"" },
 	};
 	char group[TEXT_LEN], path[TEXT_LEN];
 	size_t i;
@@ -464,7 +485,8 @@ the_table_is_printed(void)
 	    "endpoints[].demo.count\tcount\t0\ta count (0 to 60000)\n"
 	    "endpoints[].demo.secrets\tstring\t(none)\twords\n"
 	    "endpoints[].demo.public\tstring\t(none)\ttheirs\n"
-	    "endpoints[].demo.key\tstring\t(none)\tours\n";
+	    "endpoints[].demo.key\tstring\t(none)\tours\n"
+	    "endpoints[].demo.hosts\tlist\t(none)\tplaces\n";
 	char *printed = NULL, *at;
 	size_t len;
 	FILE *to = open_memstream(&printed, &len);
