@@ -305,8 +305,9 @@ enum neg_option_kind {
 	NEG_OPTION_COUNT,      /* unsigned, at most `max` */
 	NEG_OPTION_SECRETS,    /* struct neg_file; refused if others read it */
 	NEG_OPTION_RSA_PUBLIC, /* struct neg_file: one PEM, "PUBLIC KEY" */
-	/* struct neg_hosts: where a server may send us on to.  A name, all names
-	 * of a domain as "*.example.com", an address, a network as CIDR. */
+	/* struct neg_hosts: where a server may send us on to.  A name, all
+	 * names of a domain as "*.example.com", an address, a network as
+	 * CIDR. */
 	NEG_OPTION_HOSTS,
 	/* struct rsakey *, for the services; nothing a negotiator looks at */
 	NEG_OPTION_RSA_PRIVATE,
@@ -363,9 +364,9 @@ struct neg_ops {
 	 * attack: its messages tell their own length, so that neither side
 	 * takes a stream that was cut for a whole one. */
 	bool no_close_notify;
-	/* Does each listen address stand for one server, as `options` are?  Then
-	 * a session goes to none but that of the address it came in by, and
-	 * n->members is set.  NULL: never. */
+	/* Does each listen address stand for one server, as `options` are?
+	 * Then a session goes to none but that of the address it came in by,
+	 * and n->members is set.  NULL: never. */
 	bool (*pairs)(const void *options);
 	/* Where its servers may send us on to besides the places that are
 	 * theirs by name: hosts in the configured server's own domain, and the

@@ -10,7 +10,7 @@
  *	to server WORDS
  *	connect              or: connect for WORDS, if it is for a cancel;
  *	                     connect after 250, if the client is to stay first;
- *	                     connect to db2:1521, where the server sends us on to
+ *	                     connect to db2:1521, where a server sends us on to
  *	tls client postgresql if-offered
  *	tls client wrapped may-stop
  *	tls server anew sni S4.shop.V3.319
