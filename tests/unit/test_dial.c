@@ -659,6 +659,82 @@ exact_address_is_the_only_one(void)
 	world_fini(&w);
 }
 
+/* A redirect of the first server's to that host. */
+static void
+redirect_to(const struct world *w, struct dial_choice *choice,
+    struct redirect *r, const char *listed, const char *host, uint16_t port)
+{
+	char one[64], *list[] = { one };
+	const struct neg_hosts hosts = { .list = list, .n = 1 };
+	struct rd words = { .at = (const uint8_t *)host, .left = strlen(host) };
+
+	(void)snprintf(one, sizeof(one), "%s", listed);
+	redirect_judge(r, &w->servers[0], &hosts, words, port);
+	CU_ASSERT_NOT_EQUAL(r->way, REDIRECT_REFUSED);
+	*choice = (struct dial_choice){ .where = DIAL_REDIRECT, .redirect = r };
+}
+
+static void
+redirect_is_reached_where_it_leads(void)
+{
+	static const struct fake_record zone[] = {
+		{ "db.one.test", FAKE_A, "127.0.0.2", 9 },
+		{ "db.one.test", FAKE_A, "127.0.0.1", 9 },
+		{ "n1.one.test", FAKE_A, "127.0.0.1", 9 },
+	};
+	struct dial_choice choice;
+	struct redirect r;
+	struct world w;
+	uint16_t port = 0;
+	int fd;
+
+	world_init(&w);
+	fake_dns_set(w.dns, zone, COUNT(zone));
+	fd = listen_on("127.0.0.1", &port, 8);
+	add_server(&w, "db.one.test", 1);
+	redirect_to(&w, &choice, &r, "x", "n1.one.test", port);
+	check(&w, &choice, REASON_NONE, format("127.0.0.1:%u", port));
+	redirect_to(&w, &choice, &r, "x", "n2.one.test", port);
+	check(&w, &choice, REASON_RESOLVE,
+	    format("cannot resolve n2.one.test:%u: no such name (NXDOMAIN)",
+		port));
+	/* Of the configured name, as it is now. */
+	redirect_to(&w, &choice, &r, "x", "127.0.0.1", port);
+	check(&w, &choice, REASON_NONE, format("127.0.0.1:%u", port));
+	redirect_to(&w, &choice, &r, "x", "127.0.0.3", port);
+	check(&w, &choice, REASON_REDIRECT,
+	    format("127.0.0.3:%u is no address of db.one.test:1", port));
+	redirect_to(&w, &choice, &r, "127.0.0.0/8", "127.0.0.3", port);
+	check(&w, &choice, REASON_CONNECT,
+	    format("cannot connect to 127.0.0.3:%u: connection refused", port));
+	/* Whatever becomes of it says nothing of the configured server. */
+	CU_ASSERT_EQUAL(logged(&w, "server."), 0);
+	(void)close(fd);
+	world_fini(&w);
+}
+
+/* A name that cannot be looked up has no address. */
+static void
+redirect_to_an_address_must_be_proven(void)
+{
+	struct dial_choice choice;
+	struct redirect r;
+	struct world w;
+	uint16_t port = 0;
+	int fd;
+
+	world_init(&w);
+	fd = listen_on("127.0.0.1", &port, 8);
+	add_server(&w, "db.one.test", 1);
+	redirect_to(&w, &choice, &r, "x", "127.0.0.1", port);
+	check(&w, &choice, REASON_REDIRECT,
+	    format("127.0.0.1:%u is no address of db.one.test:1: no such name "
+		   "(NXDOMAIN)",
+		port));
+	(void)close(fd);
+	world_fini(&w);
+}
+
 static void
 nth_of_all_addresses(void)
 {
@@ -980,6 +1056,8 @@ main(void)
 		TEST(all_down_are_tried_anyway),
 		TEST(random_order_comes_to_all),
 		TEST(exact_address_is_the_only_one),
+		TEST(redirect_is_reached_where_it_leads),
+		TEST(redirect_to_an_address_must_be_proven),
 		TEST(nth_of_all_addresses),
 		TEST(unix_server_is_reached),
 		TEST(busy_unix_server_is_waited_for),

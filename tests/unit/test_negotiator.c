@@ -45,8 +45,18 @@ is_cancel(struct rd out)
 	return rd_equals_string(out, "cancel");
 }
 
+static const struct neg_hosts *
+follows(const void *options)
+{
+	static const struct neg_hosts nowhere = { .n = 0 };
+
+	(void)options;
+	return &nowhere;
+}
+
 static const struct neg_ops scripted_ops = {
 	.name = "scripted",
+	.redirects = follows,
 	.window = WINDOW,
 	.state_size = sizeof(struct script),
 	.step = scripted,
@@ -163,6 +173,86 @@ connects_for_too_much(struct negotiator *n)
 
 	n->route.cancel = (struct rd){ message, sizeof(message), false };
 	return neg_connect();
+}
+
+/* All that the server has said was read. */
+static struct verdict
+sends_on_to(struct negotiator *n, size_t len, uint16_t port)
+{
+	static const uint8_t host[NEG_HOST_MAX + 1] = { 'h' };
+
+	n->in[LEG_SERVER].left = 0;
+	n->route.redirect_host = (struct rd){ host, len, false };
+	n->route.redirect_port = port;
+	return neg_connect();
+}
+
+static struct verdict
+sends_on(struct negotiator *n)
+{
+	return sends_on_to(n, NEG_HOST_MAX, 1);
+}
+
+static struct verdict
+sends_on_to_no_port(struct negotiator *n)
+{
+	return sends_on_to(n, 1, 0);
+}
+
+static struct verdict
+sends_on_too_far(struct negotiator *n)
+{
+	return sends_on_to(n, NEG_HOST_MAX + 1, 1);
+}
+
+static struct verdict
+sends_on_to_what_was_not_there(struct negotiator *n)
+{
+	struct verdict v = sends_on(n);
+
+	n->route.redirect_host.cut = true;
+	return v;
+}
+
+static struct verdict
+sends_on_early(struct negotiator *n)
+{
+	size_t left = n->in[LEG_SERVER].left;
+	struct verdict v = sends_on(n);
+
+	n->in[LEG_SERVER].left = left;
+	return v;
+}
+
+static struct verdict
+speaks_and_sends_on(struct negotiator *n)
+{
+	wr_string(&n->out[LEG_SERVER], "secret");
+	return sends_on(n);
+}
+
+static const struct neg_tls anew_terms = { .alpn_rule = NEG_ALPN_NONE,
+	.anew = true };
+
+static struct verdict
+secures_anew(struct negotiator *n)
+{
+	n->in[LEG_SERVER].left = 0;
+	return neg_start_tls(LEG_SERVER, &anew_terms);
+}
+
+static struct verdict
+secures_anew_early(struct negotiator *n)
+{
+	(void)n;
+	return neg_start_tls(LEG_SERVER, &anew_terms);
+}
+
+static struct verdict
+secures_client_anew(struct negotiator *n)
+{
+	n->in[LEG_CLIENT].left = n->in[LEG_SERVER].left = 0;
+	return neg_start_tls(LEG_CLIENT, &anew_terms);
 }
 
 static struct verdict
@@ -410,6 +500,14 @@ static const struct trial forbidden[] = {
 	    secures_client },
 	{ "secures the server twice", OFF, REQUIRED, CONNECTED | SERVER_TLS,
 	    secures_server },
+	{ "secures anew what is not secure", OFF, REQUIRED, CONNECTED,
+	    secures_anew },
+	{ "secures anew with some of it unread", OFF, REQUIRED, ALL,
+	    secures_anew_early },
+	{ "secures the client anew", REQUIRE, REQUIRED, ALL,
+	    secures_client_anew },
+	{ "secures anew where there is to be none", OFF, NEVER,
+	    CONNECTED | SERVER_TLS, secures_anew },
 	{ "secures without terms", OFF, REQUIRED, CONNECTED,
 	    secures_without_terms },
 	{ "secures with half terms", OFF, REQUIRED, CONNECTED,
@@ -419,6 +517,15 @@ static const struct trial forbidden[] = {
 
 	/* at any time */
 	{ "connects twice", OFF, NEVER, CONNECTED, connects },
+	{ "is sent on by nobody", OFF, NEVER, NOTHING, sends_on },
+	{ "is sent on to no port", OFF, NEVER, CONNECTED, sends_on_to_no_port },
+	{ "is sent on too far", OFF, NEVER, CONNECTED, sends_on_too_far },
+	{ "is sent on by what was not there", OFF, NEVER, CONNECTED,
+	    sends_on_to_what_was_not_there },
+	{ "is sent on with something unread", OFF, NEVER, CONNECTED,
+	    sends_on_early },
+	{ "is sent on with something unsaid", OFF, NEVER, CONNECTED,
+	    speaks_and_sends_on },
 	{ "connects for too much", OFF, NEVER, NOTHING, connects_for_too_much },
 	{ "reads nobody", OFF, NEVER, CONNECTED, reads_nobody },
 	{ "reads strangers", OFF, NEVER, CONNECTED, reads_strangers },
@@ -465,12 +572,19 @@ static const struct trial allowed[] = {
 	    CONNECTED | SERVER_TLS, delivers_cancel },
 	{ "delivers anything, all secure", REQUIRE, REQUIRED, ALL,
 	    delivers_query },
+	{ "is sent on", OFF, NEVER, CONNECTED, sends_on },
+	{ "is sent on, all secure", REQUIRE, REQUIRED, ALL, sends_on },
+	{ "secures the server anew", REQUIRE, REQUIRED, ALL, secures_anew },
+	{ "secures it anew, TLS first", OFF, FIRST, CONNECTED | SERVER_TLS,
+	    secures_anew },
 	{ "ends", OFF, NEVER, NOTHING, ends },
 };
 
 /* While refusing, on top of what is forbidden anyway. */
 static const struct trial forbidden_refusing[] = {
 	{ "connects", OFF, NEVER, NOTHING, connects },
+	{ "is sent on", OFF, NEVER, CONNECTED, sends_on },
+	{ "secures the server anew", REQUIRE, REQUIRED, ALL, secures_anew },
 	{ "reads the server", OFF, NEVER, CONNECTED, reads_server },
 	{ "reads both", OFF, NEVER, CONNECTED, reads_both },
 	{ "reads nobody", OFF, NEVER, CONNECTED, reads_nobody },
@@ -765,7 +879,7 @@ every_protocol_is_complete(void)
 		CU_ASSERT_TRUE(ops->window >= ops->hello.left);
 		CU_ASSERT_EQUAL(ops->options == NULL, ops->options_size == 0);
 	}
-	CU_ASSERT_EQUAL(i, 9);
+	CU_ASSERT_EQUAL(i, 10);
 	CU_ASSERT_PTR_NULL(protocol_nth(i + 1));
 }
 
@@ -856,6 +970,20 @@ postgres_hello_is_a_startup(void)
 	CU_ASSERT_TRUE(rd_equals(r, "", 1));
 }
 
+static void
+who_follows_nobody_connects_once(void)
+{
+	const struct neg_policy policy = { OFF, NEVER };
+	struct world w;
+	struct verdict v;
+
+	world_init(&w, policy, CONNECTED, sends_on);
+	w.n.ops = &strict_ops;
+	v = neg_step(&w.n);
+	CU_ASSERT_EQUAL(v.kind, V_END);
+	CU_ASSERT_EQUAL(w.n.error.reason, REASON_INTERNAL);
+}
+
 int
 main(void)
 {
@@ -872,6 +1000,8 @@ main(void)
 		    a_refusal_keeps_its_first_reason },
 		{ "without_exceptions_there_are_none",
 		    without_exceptions_there_are_none },
+		{ "who_follows_nobody_connects_once",
+		    who_follows_nobody_connects_once },
 		{ "a_step_that_ends_leaves_the_server_nothing",
 		    a_step_that_ends_leaves_the_server_nothing },
 		{ "rounds_are_as_many_as_there_are_bytes",

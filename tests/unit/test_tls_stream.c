@@ -130,6 +130,52 @@ plaintext_within_the_stream_is_refused(void)
 	world_endpoint_free(e);
 }
 
+/* What is left when one record has been read is seen, down to a byte of the
+ * next: it would be lost with the session. */
+static void
+rest_is_between_records(void)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct endpoint *e = world_full();
+	uint8_t record[256], got[64];
+	struct wire w;
+	size_t len, i;
+	int n;
+
+	for (i = 0; i < 2; i++) {
+		wire_open(&w, e, LEG_SERVER, NULL,
+		    world_peer(true, world.good[0]));
+		CU_ASSERT_FALSE(tls_rests(w.tls));
+		wire_close(&w);
+		wire_open_good_version(&w, e, versions[i]);
+		(void)wire_read(&w, got, sizeof(got), &len);
+		CU_ASSERT_TRUE(tls_rests(w.tls));
+		wire_peer_write(&w, "good", 4);
+		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_MORE);
+		CU_ASSERT_EQUAL(len, 4);
+		CU_ASSERT_TRUE(tls_rests(w.tls));
+		wire_peer_write(&w, "more", 4);
+		n = BIO_read(w.from_peer, record, sizeof(record));
+		CU_ASSERT_FATAL(n > 10);
+		wire_inject(&w, record, 1);
+		(void)wire_read(&w, got, sizeof(got), &len);
+		CU_ASSERT_FALSE(tls_rests(w.tls));
+		wire_inject(&w, record + 1, (size_t)n - 2);
+		(void)wire_read(&w, got, sizeof(got), &len);
+		CU_ASSERT_FALSE(tls_rests(w.tls));
+		/* Read in part. */
+		wire_inject(&w, record + n - 1, 1);
+		CU_ASSERT_EQUAL(wire_read(&w, got, 1, &len), TLS_DONE);
+		CU_ASSERT_FALSE(tls_rests(w.tls));
+		(void)wire_read(&w, got, sizeof(got), &len);
+		CU_ASSERT_EQUAL(len, 3);
+		CU_ASSERT_TRUE(tls_rests(w.tls));
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
 /*
  * Bytes
  */
@@ -768,6 +814,7 @@ static CU_TestInfo tests[] = {
 	TEST(close_notify_within_a_handshake_fails),
 	TEST(damaged_record_ends_the_relay),
 	TEST(plaintext_within_the_stream_is_refused),
+	TEST(rest_is_between_records),
 	TEST(bulk_both_ways_in_any_slices),
 	TEST(small_buffers_lose_nothing),
 	TEST(records_are_full),
