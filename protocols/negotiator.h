@@ -377,6 +377,10 @@ struct neg_ops {
 	 * `dbtls test`, which never logs in. */
 	struct rd hello;
 
+	/* For `dbtls test` too: what an answer to that means which goes to the
+	 * client with V_RELAY, in words of ours.  NULL: it is an answer. */
+	void (*tell)(struct rd answer, struct wr *words);
+
 	/* Deals with one message, at most.  V_READ promises that it has looked:
 	 * what is there already will not wake it again. */
 	struct verdict (*step)(struct negotiator *n);

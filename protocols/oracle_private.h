@@ -2,7 +2,8 @@
  * oracle_private.h - what the parts of engine `oracle` share
  *
  * oracle.c brings a session to where the client's CONNECT is known,
- * oracle_server.c from there to the relay, and oracle_refuse.c to its end.
+ * oracle_server.c from there to the relay, and oracle_refuse.c to its end;
+ * oracle_words.c says what a server meant.
  */
 #ifndef PROTOCOLS_ORACLE_PRIVATE_H
 #define PROTOCOLS_ORACLE_PRIVATE_H
@@ -91,5 +92,7 @@ struct verdict oracle_step_client_tls(struct negotiator *n);
 /* CONNECT is known, and the client is only to be told. */
 struct verdict oracle_tell(struct negotiator *n);
 struct verdict oracle_refuse(struct negotiator *n);
+
+void oracle_words(struct rd answer, struct wr *words);
 
 #endif /* PROTOCOLS_ORACLE_PRIVATE_H */

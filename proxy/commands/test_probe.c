@@ -20,6 +20,8 @@
 #define MSEC_PER_SEC 1e3
 /* How long a server may take to reject our certificate, or to hang up. */
 #define LAST_WORD_SECONDS 2.0
+/* Of the words for an answer. */
+#define ANSWER_MAX 256
 /* Of one resolution, whatever the configuration says of its parts. */
 #define RESOLVE_SECONDS 30.0
 
@@ -602,6 +604,22 @@ stay_in_clear(struct run *r)
 	run_over(r);
 }
 
+/* What it has told the client, in our words. */
+static void
+tell_answer(struct run *r)
+{
+	uint8_t room[ANSWER_MAX];
+	struct wr words = { .base = room, .cap = sizeof(room) };
+
+	if (r->n.ops->tell != NULL)
+		r->n.ops->tell(wr_written(&r->n.out[LEG_CLIENT]), &words);
+	else
+		wr_string(&words, "it answers");
+	if (r->said > 1)
+		step_adds(r, "it had to be told %u times", r->said);
+	step_adds(r, "%.*s", (int)words.len, (const char *)room);
+}
+
 /* What comes now would be the client's, who would log in. */
 static void
 answered(struct run *r)
@@ -611,8 +629,7 @@ answered(struct run *r)
 		return;
 	}
 	r->step = PROBE_ANSWER;
-	step_adds(r,
-	    r->said > 1 ? "it answers, asked once more" : "it answers");
+	tell_answer(r);
 	step_took(r);
 	finish(r);
 }

@@ -329,6 +329,14 @@ tells_where(const struct move *m, const struct world *w)
 	return world_logged(w, words);
 }
 
+static bool
+both_are_idle(const void *arg)
+{
+	struct move *m = (struct move *)(uintptr_t)arg;
+
+	return fake_idle(&m->first) && fake_idle(&m->second);
+}
+
 static void
 play_move(struct move *m, struct world *w)
 {
@@ -349,6 +357,7 @@ play_move(struct move *m, struct world *w)
 	expect(m, world_visitors(&m->first) == 1, "the first was not asked");
 	expect(m, world_visitors(&m->second) == m->visits,
 	    "the second was asked otherwise");
+	expect(m, wait_until(both_are_idle, m), "a server is still busy");
 	expect(m, !followed || tells_where(m, w), "the log names another");
 	expect(m,
 	    bytes_have(&client.clear, TOY_HELLO "o", SIZE(TOY_HELLO "o")) ==
