@@ -16,6 +16,8 @@
 #define BAGS_MAX   4096
 #define DEPTH_MAX  4 /* of bags in bags */
 
+#define DER_SEQUENCE 0x30
+
 /*
  * What is needed while one is read.  Old algorithms (RC2 of 40 bits) are in
  * OpenSSL's legacy provider.  That is loaded into a library context that lives
@@ -44,7 +46,7 @@ wallet_recognise(const uint8_t *bytes, size_t len)
 
 	if (wallet_head_recognise(bytes, len))
 		return true;
-	if (len < 2 || bytes[0] != 0x30)
+	if (len < 2 || bytes[0] != DER_SEQUENCE)
 		return false;
 	skip = 2 + (bytes[1] > 0x80 ? bytes[1] & 0x7fu : 0u);
 	return len >= skip + sizeof(version) &&

@@ -56,9 +56,16 @@ cert_check_free(const char *path, bool force, struct err *err)
 {
 	struct stat st;
 
-	if (force || lstat(path, &st) == -1)
+	if (lstat(path, &st) == -1)
 		return 0;
-	return there_already(path, err);
+	if (!force)
+		return there_already(path, err);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return err_set(err,
+	    "%s: is no plain file, and none that is to be replaced; name "
+	    "another",
+	    path);
 }
 
 static int

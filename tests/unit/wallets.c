@@ -345,7 +345,7 @@ encipher(const EVP_CIPHER *cipher, const uint8_t *key, const uint8_t *iv,
 	(void)EVP_EncryptUpdate(ctx, out, &some, plain.at, (int)plain.len);
 	(void)EVP_EncryptFinal_ex(ctx, out + some, &rest);
 	EVP_CIPHER_CTX_free(ctx);
-	return piece(out, (size_t)(some + rest));
+	return piece(out, (size_t)some + (size_t)rest);
 }
 
 static struct piece
