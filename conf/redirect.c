@@ -281,7 +281,7 @@ redirect_words(enum redirect_way way)
 	case REDIRECT_LISTED_ADDRESS:
 		return "which is listed";
 	case REDIRECT_IF_RESOLVED:
-		return "an address of its own name";
+		return "if that is an address of its own name";
 	case REDIRECT_REFUSED:
 		break;
 	}
