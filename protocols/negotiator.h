@@ -127,6 +127,9 @@ struct neg_tls {
 	/* V_STOP_TLS may follow: records are opened one by one, each only when
 	 * all before it has been read. */
 	bool may_stop;
+	/* What to do about a server that answers with something else than TLS;
+	 * NULL: nothing but what may be done about all. */
+	const char *not_tls;
 	/* It begins anew on a leg of the server's that has TLS already: that is
 	 * given up without an alert, and nothing of it may be unread.  All that
 	 * is demanded of the first handshake is demanded of this one. */

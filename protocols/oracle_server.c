@@ -5,9 +5,17 @@
 #define RESENDS_MAX   4u /* for each server */
 #define REDIRECTS_MAX 3u
 
-static const struct neg_tls oracle_tls = { .alpn_rule = NEG_ALPN_NONE };
+#define NOT_TLS                                                           \
+	"is this a port of its listener that has PROTOCOL=tcps?  Native " \
+	"network encryption (SQLNET.ENCRYPTION_SERVER) is no TLS"
+
+static const struct neg_tls oracle_tls = {
+	.alpn_rule = NEG_ALPN_NONE,
+	.not_tls = NOT_TLS,
+};
 static const struct neg_tls oracle_tls_anew = {
 	.alpn_rule = NEG_ALPN_NONE,
+	.not_tls = NOT_TLS,
 	.anew = true,
 };
 

@@ -352,7 +352,10 @@ tls_fail_no_tls(struct tls *t)
 		    "the client sent something that is not TLS", NULL);
 	return tls_fail(t, REASON_HANDSHAKE,
 	    "the server answered with something that is not TLS",
-	    "is this the port of the database, and its engine the right one?");
+	    t->how->not_tls != NULL
+		? t->how->not_tls
+		: "is this the port of the database, and its engine the right "
+		  "one?");
 }
 
 static enum tls_result

@@ -25,6 +25,7 @@ static void
 garbage_is_called_what_it_is(void)
 {
 	static const char http[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+	static const struct neg_tls knowing = { .not_tls = "knock elsewhere" };
 	static const char startup[] = "\0\0\0\x21\0\3\0\0user\0someone\0\0";
 	struct endpoint *e = world_full();
 	struct wire w;
@@ -34,6 +35,14 @@ garbage_is_called_what_it_is(void)
 	wire_shake(&w);
 	expect_failure(&w, REASON_HANDSHAKE, "something that is not TLS",
 	    "port");
+	wire_close(&w);
+
+	/* A protocol may know better. */
+	wire_open(&w, e, LEG_SERVER, &knowing, world_peer(true, world.good[0]));
+	wire_inject(&w, http, sizeof(http) - 1);
+	wire_shake(&w);
+	expect_failure(&w, REASON_HANDSHAKE, "something that is not TLS",
+	    "knock elsewhere");
 	wire_close(&w);
 
 	world_client_leg(e, world.good[0], CLIENT_VERIFY_NONE, NULL);
