@@ -49,6 +49,9 @@ choose_protocol(uint8_t choice)
 		&neg_mysql,
 		&neg_mariadb,
 		&neg_mysqlx,
+		&neg_sqlserver,
+		&neg_sybase,
+		&neg_mongodb,
 	};
 
 	return protocols[choice % (sizeof(protocols) / sizeof(protocols[0]))];
