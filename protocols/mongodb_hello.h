@@ -41,7 +41,7 @@ bool mongodb_hello_rewrite(struct rd message, const struct neg_members *members,
 struct mongodb_error {
 	uint32_t code;
 	const char *code_name;
-	const char *parts[4]; /* of its text; NULL: no more of them */
+	const char *parts[5]; /* of its text; NULL after the last */
 };
 
 /* A failure, as the answer to that request. */
