@@ -20,6 +20,7 @@ _Static_assert(TDS_LOGIN_MAX + TDS_LOGIN_GROWS +
 
 enum tds_at {
 	AT_OPENING = 0, /* the client's PRELOGIN, or LOGIN7 */
+	AT_INSISTED,    /* on TLS that there is not: its ClientHello */
 	AT_STRICT_TLS,  /* the client's, from its first byte */
 	AT_GARBLED,     /* it makes no sense to us, nor would we to it */
 	AT_CONNECTING,
@@ -81,6 +82,7 @@ struct verdict tds_connect(struct negotiator *n);
 
 /* Steps, by where the session is. */
 struct verdict tds_step_opening(struct negotiator *n);
+struct verdict tds_step_insisted(struct negotiator *n);
 struct verdict tds_step_strict_tls(struct negotiator *n);
 struct verdict tds_step_connected(struct negotiator *n);
 struct verdict tds_step_server_strict(struct negotiator *n);
