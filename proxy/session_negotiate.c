@@ -544,9 +544,16 @@ start_tls(struct session *s, const struct verdict *v)
 
 /* V_STOP_TLS */
 
+/* What it was is told when the session is logged as open. */
 static bool
 stop_tls(struct session *s, enum leg_id id)
 {
+	const struct tls *tls = s->leg[id].tls;
+
+	if (id == LEG_CLIENT) {
+		s->neg->login_tls = tls_version(tls);
+		s->neg->login_cipher = tls_cipher(tls);
+	}
 	s->neg->n.leg[id].tls_up = false;
 	leg_stop_tls(&s->leg[id]);
 	return true;

@@ -43,6 +43,10 @@ enum session_state {
  * or whose units are rewritten, it is kept, without its buffers. */
 struct negotiation {
 	struct negotiator n;
+	/* Of a client's TLS that was for its log-in only; NULL: there was none
+	 * such.  Both are constants of OpenSSL's. */
+	const char *login_tls;
+	const char *login_cipher;
 	struct neg_policy policy;
 	struct queue unread[LEG_COUNT];
 	bool ended[LEG_COUNT]; /* the peer's direction is over */
