@@ -87,6 +87,13 @@ endpoint_policy(const struct endpoint *e)
 	return policy;
 }
 
+bool
+endpoint_pairs(const struct endpoint *e)
+{
+	return e->ops != NULL && e->ops->pairs != NULL &&
+	    e->ops->pairs(e->options);
+}
+
 const char *
 endpoint_client_leg(const struct endpoint *e)
 {

@@ -137,6 +137,10 @@ struct endpoint {
 /* "cleartext", "cleartext or TLS" or "TLS": what its clients may use. */
 const char *endpoint_client_leg(const struct endpoint *e);
 
+/* Does each listen address stand for the server of the same place, as its
+ * engine's settings are?  There are then as many. */
+bool endpoint_pairs(const struct endpoint *e);
+
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);
 

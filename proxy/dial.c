@@ -52,7 +52,8 @@ enum attempt {
 struct dial {
 	struct dialer *dialer;
 	const struct endpoint *endpoint;
-	struct server_health *health; /* NULL: this dial is no evidence */
+	struct server_health *health; /* NULL: this dial is no evidence, as
+	                               * it does not try every address */
 	struct dial_choice choice;
 	dial_cb cb;
 	void *arg;
@@ -271,7 +272,7 @@ static enum attempt
 attempt_failed(struct dial *dial, int error, const char *why)
 {
 	dial_close(dial);
-	if (dial->next > 1 && dial->choice.where == DIAL_ANY)
+	if (dial->next > 1 && dial->choice.where != DIAL_NTH)
 		text_add(dial, ",");
 	text_add_address(dial);
 	if (why != NULL)
@@ -687,7 +688,8 @@ set_order(struct dial *dial)
 	const struct endpoint *e = dial->endpoint;
 	size_t i;
 
-	if (dial->choice.where == DIAL_EXACT) {
+	if (dial->choice.where == DIAL_EXACT ||
+	    dial->choice.where == DIAL_SERVER) {
 		assert(dial->choice.server < e->nservers);
 		dial->order[0] = dial->choice.server;
 		dial->norder = 1;
@@ -713,7 +715,9 @@ dial_start(struct dialer *d, const struct endpoint *e, struct server_health *h,
 	dial->dialer = d;
 	dial->endpoint = e;
 	dial->choice = *choice;
-	dial->health = choice->where == DIAL_ANY ? h : NULL;
+	dial->health = choice->where == DIAL_ANY || choice->where == DIAL_SERVER
+	    ? h
+	    : NULL;
 	dial->cb = cb;
 	dial->arg = arg;
 	dial->fd = -1;

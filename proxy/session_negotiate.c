@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/members.h"
 #include "proxy/times.h"
 
 /* A cancel for an unknown session goes to at most so many addresses. */
@@ -53,8 +54,9 @@ give_buffers(struct negotiation *neg)
 }
 
 struct negotiation *
-negotiation_new(const struct proxy *p, const struct endpoint *e)
+negotiation_new(const struct proxy *p, const struct arrival *a)
 {
+	const struct endpoint *e = a->endpoint;
 	struct negotiation *neg;
 	size_t i;
 
@@ -66,6 +68,8 @@ negotiation_new(const struct proxy *p, const struct endpoint *e)
 	neg->n.options = e->options;
 	if (p->services != NULL)
 		neg->n.services = p->services[e->index];
+	neg->n.members = members_lend(p->members[e->index]);
+	neg->n.member = a->listen;
 	/* One recv() may bring more than the negotiator wants. */
 	for (i = 0; i < LEG_COUNT; i++)
 		queue_init(&neg->unread[i],
@@ -361,6 +365,11 @@ choose(struct session *s)
 	const struct endpoint *e = s->endpoint;
 	struct dial_choice c = { .where = DIAL_ANY };
 
+	if (neg->n.members != NULL) {
+		c.where = DIAL_SERVER;
+		c.server = neg->n.member;
+		return c;
+	}
 	if (neg->n.route.cancel.left == 0)
 		return c;
 	if (neg->fan_out) {

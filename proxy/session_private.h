@@ -108,7 +108,7 @@ void session_abort(struct session *s, enum reason reason, const char *detail);
 
 /* session_negotiate.c */
 struct negotiation *negotiation_new(const struct proxy *p,
-    const struct endpoint *e);
+    const struct arrival *a);
 void negotiation_free(struct negotiation *neg);
 extern const struct leg_events session_negotiating;
 /* Steps the negotiator until something must be waited for. */
