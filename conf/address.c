@@ -179,8 +179,8 @@ address_is_loopback(const struct address *a)
 	return memcmp(bytes, &loopback, sizeof(loopback)) == 0;
 }
 
-static bool
-is_wildcard(const struct address *a)
+bool
+address_is_wildcard(const struct address *a)
 {
 	if (a->sa.ss_family == AF_INET)
 		return as_v4(a).sin_addr.s_addr == htonl(INADDR_ANY);
@@ -214,7 +214,8 @@ address_overlaps(const struct address *a, const struct address *b)
 	}
 	if (address_port(a) == 0 || address_port(a) != address_port(b))
 		return false;
-	return is_wildcard(a) || is_wildcard(b) || same_ip(a, b);
+	return address_is_wildcard(a) || address_is_wildcard(b) ||
+	    same_ip(a, b);
 }
 
 static bool
