@@ -342,9 +342,9 @@ struct neg_ops {
 	 * attack: its messages tell their own length, so that neither side
 	 * takes a stream that was cut for a whole one. */
 	bool no_close_notify;
-	/* Does each listen address stand for one server, as `options` are?  Then
-	 * a session goes to none but that of the address it came in by, and
-	 * n->members is set.  NULL: never. */
+	/* Does each listen address stand for one server, as `options` are?
+	 * Then a session goes to none but that of the address it came in by,
+	 * and n->members is set.  NULL: never. */
 	bool (*pairs)(const void *options);
 
 	/* What the shortest client would say to get a connection going, for

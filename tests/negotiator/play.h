@@ -15,8 +15,8 @@
  *	clear client         its TLS was stopped
  *	records client 12    so many of the bytes played are left to TLS
  *	deliver
- *	relay                or: relay, key WORDS; relay, watching client; relay,
- *	                     watching server
+ *	relay                or: relay, key WORDS; relay, watching client, or
+ *	                     server
  *	woken by client      by one of the units that were watched
  *	broken by client     what cannot be a unit: the session would end
  *	end REASON client: TEXT; HINT
