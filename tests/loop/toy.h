@@ -12,7 +12,12 @@
  *	                refused
  *	client  NUDGE   comes to the server as NUDGED, and that was all
  *
- * A server's TLS comes before all that.
+ * A server's TLS comes before all that.  Of one protocol each listen address
+ * stands for a server:
+ *
+ *	server  MEMBERS comes to the client as TOLD, with what was in it, and
+ *	                then which of them it has come to, and of how many
+ *	server  WHERE   comes to the client as HERE, with its listen address
  */
 #ifndef TESTS_LOOP_TOY_H
 #define TESTS_LOOP_TOY_H
@@ -29,6 +34,11 @@
 #define TOY_WOKEN   "\0\6wxyz"
 #define TOY_NUDGE   "\0\4N1"
 #define TOY_NUDGED  "\0\4n1"
+#define TOY_IN      "\0\3O" /* a server's answer to LOGIN, and a message */
+#define TOY_MEMBERS "\0\4M1"
+#define TOY_TOLD    "\0\6m101" /* the first of one */
+#define TOY_WHERE   "\0\3P"
+#define TOY_HERE    "p"
 /* Before a message with the reason. */
 #define TOY_REFUSAL "E"
 
@@ -39,6 +49,8 @@ extern const struct neg_ops toy_without_goodbye;
 extern const struct neg_ops toy_that_waits;
 extern const struct neg_ops toy_that_waits_long;
 #define TOY_WAITS_MS 50
+/* Its units are taken, and its listen addresses stand for servers. */
+extern const struct neg_ops toy_of_members;
 /* How often such a dial was asked for. */
 extern atomic_uint toy_dials;
 
