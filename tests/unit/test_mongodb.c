@@ -126,6 +126,23 @@ both_kinds_are_rewritten(void)
 	message_free(reply);
 }
 
+static void
+its_length_is_its_own(void)
+{
+	const struct rd msg = hello_new(in_msg, sizeof(in_msg));
+	struct wr w = { .base = (uint8_t *)(uintptr_t)msg.at,
+		.len = msg.left,
+		.cap = msg.left };
+	uint8_t room[ROOM];
+	size_t len;
+
+	wr_patch_le32(&w, 0, (uint32_t)msg.left + 1);
+	CU_ASSERT_FALSE(rewrite(msg, room, sizeof(room), &len));
+	wr_patch_le32(&w, 0, (uint32_t)msg.left);
+	CU_ASSERT_TRUE(rewrite(msg, room, sizeof(room), &len));
+	message_free(msg);
+}
+
 /* Also where the message, or it and its document, claim to end there. */
 static void
 cut_at(struct rd whole, size_t at, size_t document)
@@ -264,6 +281,7 @@ main(void)
 {
 	static CU_TestInfo tests[] = {
 		{ "both_kinds_are_rewritten", both_kinds_are_rewritten },
+		{ "its_length_is_its_own", its_length_is_its_own },
 		{ "a_cut_is_seen_everywhere", a_cut_is_seen_everywhere },
 		{ "no_byte_breaks_it", no_byte_breaks_it },
 		{ "it_fits_or_is_not_done", it_fits_or_is_not_done },
