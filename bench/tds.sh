@@ -15,7 +15,8 @@ TREE=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=$(realpath "${1:-$TREE/build/gcc}")
 readonly TREE BUILD
 readonly MEGABYTES=${MEGABYTES:-400} ROUNDS=${ROUNDS:-7}
-readonly SIZES='4096 8000 16383' VERSIONS='1.2 1.3' ENGINES='sqlserver tls'
+readonly SIZES=${SIZES:-4096 8000 16383} VERSIONS=${VERSIONS:-1.2 1.3}
+readonly ENGINES='sqlserver tls'
 
 declare -A PORT=()	# of dbtls, by engine and version
 sink='' proxy=''
@@ -55,8 +56,8 @@ free_port() { # VARIABLE
 	fail "no free port"
 }
 
-endpoint() { # ENGINE VERSION
-	local port direct=''
+endpoint() { # ENGINE VERSION: sets $port
+	local direct=''
 	free_port port
 	PORT[$1-$2]=$port
 	[ "$1" = tls ] || direct='direct = true;'
@@ -69,7 +70,7 @@ endpoint() { # ENGINE VERSION
 }
 
 start() {
-	local e v separator=''
+	local e v port separator=''
 	"$BUILD/bench/tds_sink" "$CERTS/good.chain.pem" "$CERTS/good.key" \
 		>"$WORK/sink" &
 	sink=$!
@@ -87,7 +88,7 @@ start() {
 	} >"$WORK/dbtls.conf"
 	"$BUILD/proxy/dbtls" run -c "$WORK/dbtls.conf" >"$WORK/proxy.log" 2>&1 &
 	proxy=$!
-	await "$BUILD/bench/tds_source" "${PORT[tls-1.3]}" 0 4096 $proxy ||
+	await "$BUILD/bench/tds_source" "$port" 0 4096 $proxy ||
 		fail "dbtls does not start"
 }
 

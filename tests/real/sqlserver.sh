@@ -757,6 +757,8 @@ intruders
 without_prelogin
 drivers_besides
 nmap_asks
+check_same "no end is taken for a stream that was cut" \
+	"$(grep -cE 'reason=(client|server)_truncated' "$WORK/proxy.log")" 0
 check_same "no session failed by a fault of ours" \
 	"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0
 check_same "no password in the log" \
