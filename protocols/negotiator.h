@@ -234,7 +234,8 @@ struct neg_units {
 	 * peer, and the session ends (REASON_PROTOCOL). */
 	uint64_t (*length)(struct rd head);
 	/* `peek` bytes from its start, or the whole of a shorter unit; and the
-	 * head of the unit before it, empty if it is the relay's first. */
+	 * head of the unit before it, empty if it is the relay's first.  NULL,
+	 * where they are only held until they are whole: all pass. */
 	enum unit_act (*judge)(struct rd before, struct rd peek);
 	/* What goes on in the place of a unit that was taken, which is never
 	 * longer than NEG_UNIT_MAX; judge() must not take a longer one.  `out`

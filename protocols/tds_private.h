@@ -55,6 +55,7 @@ struct tds {
 
 	/* A LOGIN7 without its packets' heads, and then a reply to it. */
 	bool login_heard;
+	bool decided; /* the server has said yes or no */
 	uint32_t version;
 	size_t body_len;
 	uint8_t body[TDS_WINDOW];

@@ -668,12 +668,18 @@ static const struct relay_events relay_events = {
 	.woken = relay_woken,
 };
 
+static bool
+is_judged(const struct neg_units *units)
+{
+	return units != NULL && units->judge != NULL;
+}
+
 /* With half a conversation nothing can be negotiated any more. */
 static bool
 may_wake(const struct negotiation *neg)
 {
-	return (neg->n.units[LEG_CLIENT] != NULL ||
-		   neg->n.units[LEG_SERVER] != NULL) &&
+	return (is_judged(neg->n.units[LEG_CLIENT]) ||
+		   is_judged(neg->n.units[LEG_SERVER])) &&
 	    !neg->ended[LEG_CLIENT] && !neg->ended[LEG_SERVER];
 }
 

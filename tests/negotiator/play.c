@@ -537,6 +537,12 @@ take_unit(struct play *p, enum leg_id from)
 	return true;
 }
 
+static enum unit_act
+judged(const struct neg_units *u, struct rd before, struct rd look)
+{
+	return u->judge == NULL ? UNIT_PASS : u->judge(before, look);
+}
+
 /* The unit that the unread bytes begin with; false if it cannot be judged, or
  * neither passes nor is rewritten. */
 static bool
@@ -556,7 +562,7 @@ judge_unit(struct play *p, enum leg_id from)
 	look.left = least(len, u->peek);
 	if (len >= u->head && r->len < look.left)
 		return false;
-	if (len >= u->head && (act = u->judge(before, look)) != UNIT_WAKE) {
+	if (len >= u->head && (act = judged(u, before, look)) != UNIT_WAKE) {
 		begin_unit(p, from, act, len);
 		return true;
 	}

@@ -777,6 +777,12 @@ engines_are_told_apart(void)
 	CU_ASSERT_EQUAL(neg_postgres.server_start, NEG_START_EITHER);
 	CU_ASSERT_EQUAL(neg_redshift.server_start, NEG_START_ASKED);
 	CU_ASSERT_EQUAL(neg_direct.server_start, NEG_START_FIRST);
+	CU_ASSERT_EQUAL(neg_sybase.server_start, NEG_START_FIRST);
+	CU_ASSERT_TRUE(neg_sybase.client_first);
+	CU_ASSERT_TRUE(neg_sybase.client_chooses);
+	CU_ASSERT_TRUE(neg_sybase.no_close_notify);
+	CU_ASSERT_EQUAL(neg_sybase.default_port, 5000);
+	CU_ASSERT_PTR_NULL(neg_sybase.preamble);
 	CU_ASSERT_FALSE(neg_postgres.renegotiates);
 	CU_ASSERT_TRUE(neg_redshift.renegotiates);
 	CU_ASSERT_TRUE(neg_postgres.client_chooses);
@@ -904,6 +910,11 @@ units_of_a_relay_must_make_sense(void)
 		{ UNITS(1, 1, 1, unit_rewrite), false },
 		{ { .head = 1, .peek = 1, .judge = unit_judge }, false },
 		{ { .head = 1, .peek = 1, .length = unit_length }, false },
+		{ { .head = 1,
+		      .peek = 1,
+		      .whole_max = 1,
+		      .length = unit_length },
+		    true },
 	};
 	const struct neg_policy policy = { .client = CLIENT_TLS_OFF,
 		.server = SERVER_TLS_NEVER };
