@@ -120,10 +120,13 @@ units_follow(struct units *u, struct rd bytes, size_t *pass)
 	size_t all = bytes.left;
 
 	assert(u->held.len == 0);
+	u->begun = 0;
 	units_advance(u, &bytes);
-	while (
-	    bytes.left > 0 && (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS)
+	while (bytes.left > 0 &&
+	    (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS) {
+		u->begun++;
 		units_advance(u, &bytes);
+	}
 	*pass = all - bytes.left;
 	switch (begin) {
 	case UNIT_BEGIN_TAKE:

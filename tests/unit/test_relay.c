@@ -1028,6 +1028,39 @@ rewritten_units_wait_for_a_slow_reader(void)
 }
 
 /* Nor does it use a pipe when the other side has ended. */
+/* Those who share the thread are not to wait for a row of the smallest. */
+#define SMALL_MOST ((uint64_t)16 * 1024) /* at once, in bytes */
+
+static void
+many_small_units_let_others_in_between(void)
+{
+	static char row[120 * 1024], got[sizeof(row)];
+	uint64_t before, most = 0, *bytes;
+	size_t len = 0, i;
+	struct world w;
+	ssize_t n;
+
+	for (i = 0; i < sizeof(row); i++)
+		row[i] = i % 2 == 0 ? '_' : '2';
+	world_watch(&w, NULL, NULL);
+	bytes = &w.relay.flow[LEG_CLIENT].bytes;
+	n = send(w.outside[LEG_CLIENT], row, sizeof(row), MSG_NOSIGNAL);
+	CU_ASSERT_EQUAL_FATAL(n, (ssize_t)sizeof(row));
+	while (len < sizeof(row) && !w.over) {
+		before = *bytes;
+		(void)event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		if (*bytes - before > most)
+			most = *bytes - before;
+		n = recv(w.outside[LEG_SERVER], got + len, sizeof(got) - len,
+		    MSG_DONTWAIT);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	CU_ASSERT_EQUAL(len, sizeof(row));
+	CU_ASSERT_EQUAL(memcmp(got, row, sizeof(row)), 0);
+	CU_ASSERT_TRUE(most <= SMALL_MOST);
+	world_stop(&w);
+}
+
 static void
 taking_streams_use_no_pipe(void)
 {
@@ -1112,6 +1145,8 @@ main(void)
 		    broken_units_of_a_taking_side_are_the_end },
 		{ "rewritten_units_wait_for_a_slow_reader",
 		    rewritten_units_wait_for_a_slow_reader },
+		{ "many_small_units_let_others_in_between",
+		    many_small_units_let_others_in_between },
 		{ "taking_streams_use_no_pipe", taking_streams_use_no_pipe },
 		CU_TEST_INFO_NULL,
 	};
