@@ -106,7 +106,7 @@ enum opening {
 	OPENING_ALIEN,
 };
 
-/* The same as the beginning of a message: one of 66 kB or more, which nobody
+/* What begins so could be a message, too: one of 66 kB or more, which nobody
  * begins with. */
 static enum opening
 look_for_tls(struct rd r, uint8_t type)
