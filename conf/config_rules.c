@@ -496,7 +496,15 @@ check_server_tls(struct rules *r)
 		    "has no effect at tls.seclevel = %d: OpenSSL speaks TLS "
 		    "1.1 and below at level 0 only",
 		    e->tls.seclevel);
-	if (e->ops == NULL || !draft_given(r->d, SETTING_TLS_DIRECT))
+	if (e->ops == NULL)
+		return;
+	if (e->tls.min > TLS1_2 && e->ops->asked_is_1_2 && !e->tls.direct)
+		draft_problem(r->d, SETTING_TLS_MIN, false, r->problems,
+		    "is more than engine %s has where TLS is asked for, which "
+		    "is 1.2; lower it, or set tls.direct for a server that "
+		    "begins with TLS",
+		    e->ops->name);
+	if (!draft_given(r->d, SETTING_TLS_DIRECT))
 		return;
 	if (e->tls.direct && e->ops->server_start == NEG_START_ASKED)
 		draft_problem(r->d, SETTING_TLS_DIRECT, false, r->problems,

@@ -339,6 +339,7 @@ struct neg_ops {
 	bool client_first;   /* the client speaks first */
 	bool client_chooses; /* a client can be told apart that wants no TLS */
 	bool renegotiates;   /* TLS 1.2 servers of this engine renegotiate */
+	bool asked_is_1_2;   /* TLS that is asked for is 1.2 at most */
 	/* Its peers end TLS without close_notify, and that is no sign of an
 	 * attack: its messages tell their own length, so that neither side
 	 * takes a stream that was cut for a whole one. */

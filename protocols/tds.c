@@ -246,6 +246,7 @@ const struct neg_ops neg_sqlserver = {
 	.server_start = NEG_START_EITHER,
 	.client_first = true,
 	.client_chooses = true,
+	.asked_is_1_2 = true,
 	.no_close_notify = true,
 	.hello = { .at = tds_own_prelogin, .left = sizeof(tds_own_prelogin) },
 	.step = tds_step,

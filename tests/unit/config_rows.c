@@ -683,6 +683,9 @@ const struct row together_rows[] = {
 	    "tls = { direct = false; }; "),
 	    "endpoints[0].tls.direct",
 	    "always begins with TLS" },
+	{ ENGINE("sqlserver", LOCAL "tls = { min = \"1.3\"; }; "),
+	    "endpoints[0].tls.min",
+	    "more than engine sqlserver has where TLS is asked for" },
 	{ ENGINE("redshift", LOCAL "tls = { direct = true; }; "),
 	    "endpoints[0].tls.direct",
 	    "engine redshift has no direct TLS" },
@@ -899,7 +902,9 @@ const char *const good_texts[] = {
 	PAIRS("\"127.0.0.1:1\"", "\"a\"", ""),
 	PAIRS("[ \"127.0.0.1:1\", \"[::1]:1\" ]",
 	    "( \"a\", { address = \"10.0.0.1:2\"; } )", ""),
-	ENGINE("mongodb", "mongodb = { hosts = \"pass\"; }; listen = [ "
+	ENGINE("sqlserver", LOCAL "tls = { min = \"1.3\"; direct = true; }; "),
+	ENGINE("mongodb",
+	    "mongodb = { hosts = \"pass\"; }; listen = [ "
 	    "\"127.0.0.1:0\", \"unix:/tmp/a\" ]; server = \"a\"; "),
 };
 const size_t ngood_texts = COUNT_OF(good_texts);
