@@ -315,7 +315,9 @@ tls_write_records(struct tls *t, const uint8_t *plain, size_t len)
 		return TLS_DONE;
 	if (t->held.len > 0)
 		return tls_hold(t, plain, len);
-	ERR_clear_error();
+	/* It goes through all that an error could be, for every record. */
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
 	if (!tls_rekey(t, len))
 		return tls_fail_openssl(t);
 	if ((r = SSL_write_ex(t->ssl, plain, len, &done)) == 1) {
