@@ -107,3 +107,9 @@ endpoint_client_leg(const struct endpoint *e)
 	}
 	return "";
 }
+
+const char *
+server_called(const struct server *s)
+{
+	return s->target.nnames == 1 ? s->target.names[0] : s->host;
+}

@@ -51,6 +51,10 @@ struct server {
 	char *sni; /* NULL: none, the host is no name */
 };
 
+/* The one name that it goes by, where it is dialled by another; or else its
+ * host.  NULL for a unix socket. */
+const char *server_called(const struct server *s);
+
 enum server_order {
 	SERVER_ORDER_FIRST = 0,
 	SERVER_ORDER_RANDOM

@@ -390,8 +390,8 @@ struct negotiator {
 	struct wr out[LEG_COUNT]; /* empty at every call; NEG_OUT_CAP() bytes */
 	struct neg_facts leg[LEG_COUNT];
 	bool connected; /* V_CONNECT has been carried out */
-	/* The host part of the server that was dialled, as the configuration
-	 * has it; NULL before that, and over a unix socket. */
+	/* What the server that was dialled is called: its one server_name, or
+	 * else its host; NULL before that, and over a unix socket. */
 	const char *server_host;
 	/* Where ops->pairs() says so: all of them, and which is this session's;
 	 * else NULL. */

@@ -353,7 +353,7 @@ dialled(const struct dial_result *r, void *arg)
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
-	neg->n.server_host = r->server->host;
+	neg->n.server_host = server_called(r->server);
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
