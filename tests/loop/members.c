@@ -1,4 +1,4 @@
-/* members.c - listen addresses that stand for servers, and units that tell so */
+/* members.c - listen addresses that stand for servers, and units that say so */
 #include "tests/loop/suites.h"
 
 #include <stdio.h>
