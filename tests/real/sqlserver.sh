@@ -433,14 +433,14 @@ rules_doubles() {
 	double tls13 $on --wrapped-tls13 --tls-min 1.3 $rsa
 	double route $on --routing 127.0.0.1:9 $rsa
 	double route-db $on --routing 127.0.0.1:9/app $rsa
-	double azure $on --server-name localhost $rsa
+	double azure $on --server-name a $(double_tls many)
 }
 
 readonly PEERS='chain unknown misnamed says0 says2 silence garbage nothing
 	type12 type04 each more bits tls13 route route-db'
 
 rules_endpoints() {
-	local trust name p
+	local trust name
 	trust=$(trust verify-full)
 	for name in $PEERS; do
 		add "to-$name" other "${port[$name]}" verify-full "$trust
@@ -451,11 +451,18 @@ rules_endpoints() {
 		"$trust $(front require big)"
 	add keep other "${port[azure]}" verify-full "$trust
 		sqlserver = { rewrite_server_name = \"off\"; };"
+	rename rewrite verify-full "ca = [ \"$PKI/ca.crt\" ];
+		server_name = \"a.test\";"
+	rename rewrite-host verify-ca "$(trust verify-ca)"
+}
+
+# A server that is dialled by the name localhost.
+rename() { # NAME MODE TRUST
+	local p
 	port_new p other
-	port[rewrite]=$p
-	ENGINE=sqlserver endpoint rewrite "$p" "localhost:${port[azure]}" \
-		verify-full "$trust
-		sqlserver = { rewrite_server_name = \"on\"; };"
+	port[$1]=$p
+	ENGINE=sqlserver endpoint "$1" "$p" "localhost:${port[azure]}" "$2" \
+		"$3 sqlserver = { rewrite_server_name = \"on\"; };"
 }
 
 # What each of the listeners answers, 1.6 of the notes on the wire.
@@ -523,7 +530,10 @@ server_names() {
 	check "ServerName is rewritten" '^hello\|' \
 		raw "${port[rewrite]}" query 2
 	check_same "to the server's name" \
-		"$(event_value azure login server)" localhost
+		"$(event_value azure login server)" a.test
+	check "which is that of its address if it has no other" \
+		'^error Said 40532/.*localhost' \
+		raw "${port[rewrite-host]}" query 2
 	check "or kept, and Azure does not take it" \
 		'^error Said 40532/.*db\.test' raw "${port[keep]}" query 2
 	for client in tsql15 tedious pytds116 jtds; do
@@ -533,7 +543,7 @@ server_names() {
 			"^[0-9]+ $CANARY\|TLS" tds_ask "$client" not_sup - \
 			"$SQL" "${port[rewrite]}"
 		check_events "$client: and ServerName is another" azure login \
-			1 '"server": "localhost"'
+			1 '"server": "a.test"'
 	done
 }
 
