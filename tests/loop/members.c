@@ -287,12 +287,16 @@ client_gets(struct set *s, unsigned listen, const void *what, size_t len)
 static bool
 comes_to_its_server(struct set *s, unsigned listen)
 {
+	static const char host[] = "127.0.0.1";
 	const char *text = world_listen_text(s->endpoint, listen);
+	unsigned port = s->fakes[listen].port;
+	size_t len = 3 + strlen(text) + 2 + SIZE(host);
 	char told[64];
 	int n;
 
-	n = snprintf(told, sizeof(told), "%c%cm%u%u%u%c%cp%s", 0, 6, listen,
-	    listen, SERVERS, 0, (int)strlen(text) + 3, text);
+	n = snprintf(told, sizeof(told), "%c%cm%u%u%u%c%cp%s%c%c%s", 0, 6,
+	    listen, listen, SERVERS, 0, (int)len, text, (int)(port >> 8),
+	    (int)(port & 0xff), host);
 	return client_gets(s, listen, told, (size_t)n);
 }
 

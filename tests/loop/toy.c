@@ -77,15 +77,19 @@ static bool
 toy_rewrite(const struct negotiator *n, struct rd unit, struct wr *out)
 {
 	const struct neg_members *m = n->members;
-	const char *listen = m->list[n->member].listen;
+	const struct neg_member *own = &m->list[n->member];
 	uint8_t type;
 
 	rd_skip(&unit, HEAD);
 	type = rd_u8(&unit);
 	if (type == WHERE) {
-		wr_be16(out, (uint16_t)(PEEK + strlen(listen)));
+		wr_be16(out,
+		    (uint16_t)(PEEK + strlen(own->listen) + 2 +
+			strlen(own->host)));
 		wr_u8(out, HERE);
-		wr_string(out, listen);
+		wr_string(out, own->listen);
+		wr_be16(out, own->port);
+		wr_string(out, own->host);
 		return true;
 	}
 	wr_be16(out, (uint16_t)(PEEK + unit.left + 2));

@@ -18,6 +18,7 @@
  *	server  MEMBERS comes to the client as TOLD, with what was in it, and
  *	                then which of them it has come to, and of how many
  *	server  WHERE   comes to the client as HERE, with its listen address
+ *	                and the port and the host of its server
  */
 #ifndef TESTS_LOOP_TOY_H
 #define TESTS_LOOP_TOY_H
