@@ -120,7 +120,8 @@ serve_all(SSL_CTX *context, int listener)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if ((ssl = SSL_new(context)) != NULL &&
 		    SSL_set_fd(ssl, fd) == 1 && !serve(ssl))
-			fputs("tds_sink: a session was cut short\n", stderr);
+			(void)fputs("tds_sink: a session was cut short\n",
+			    stderr);
 		SSL_free(ssl);
 		(void)close(fd);
 	}
@@ -155,7 +156,7 @@ main(int argc, char **argv)
 	    SSL_CTX_use_certificate_chain_file(context, argv[1]) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(context, argv[2], SSL_FILETYPE_PEM) !=
 		1) {
-		fputs("usage: tds_sink CERTIFICATE KEY\n", stderr);
+		(void)fputs("usage: tds_sink CERTIFICATE KEY\n", stderr);
 		SSL_CTX_free(context);
 		return 2;
 	}

@@ -40,6 +40,15 @@
 #define MEGABYTE (1024u * 1024)
 #define SAID_MAX 4096u
 #define NANO     1e-9
+#define DECIMAL  10
+
+enum {
+	ARG_PORT = 1,
+	ARG_MEGABYTES,
+	ARG_PACKET,
+	ARG_PID,
+	ARGS
+};
 
 struct source {
 	int fd;
@@ -178,24 +187,26 @@ main(int argc, char **argv)
 	struct source s = { .fd = -1 };
 	bool ok;
 
-	if (argc != 5) {
-		fputs("usage: tds_source PORT MEGABYTES PACKET PID\n", stderr);
-		return 2;
-	}
-	s.bytes = (size_t)strtoul(argv[2], NULL, 10) * MEGABYTE;
-	s.packet = (size_t)strtoul(argv[3], NULL, 10);
-	if (s.packet < PACKET_MIN || s.packet > PACKET_MAX ||
-	    clock_getcpuclockid((pid_t)strtol(argv[4], NULL, 10), &s.proxy) !=
-		0) {
-		fputs("tds_source: no such packet, or no such process\n",
+	if (argc != ARGS) {
+		(void)fputs("usage: tds_source PORT MEGABYTES PACKET PID\n",
 		    stderr);
 		return 2;
 	}
-	ok =
-	    connect_to(&s, (unsigned)strtoul(argv[1], NULL, 10)) && measure(&s);
+	s.bytes =
+	    (size_t)strtoul(argv[ARG_MEGABYTES], NULL, DECIMAL) * MEGABYTE;
+	s.packet = (size_t)strtoul(argv[ARG_PACKET], NULL, DECIMAL);
+	if (s.packet < PACKET_MIN || s.packet > PACKET_MAX ||
+	    clock_getcpuclockid((pid_t)strtol(argv[ARG_PID], NULL, DECIMAL),
+		&s.proxy) != 0) {
+		(void)fputs("tds_source: no such packet, or no such process\n",
+		    stderr);
+		return 2;
+	}
+	ok = connect_to(&s, (unsigned)strtoul(argv[ARG_PORT], NULL, DECIMAL)) &&
+	    measure(&s);
 	if (s.fd != -1)
 		(void)close(s.fd);
 	if (!ok)
-		fputs("tds_source: the session was cut short\n", stderr);
+		(void)fputs("tds_source: the session was cut short\n", stderr);
 	return ok ? 0 : 1;
 }
