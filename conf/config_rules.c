@@ -17,6 +17,12 @@ struct rules {
 	struct problems *problems;
 };
 
+static const struct text *
+listen_text(const struct draft *d, size_t i)
+{
+	return &draft_value(d, SETTING_LISTEN)->texts[i];
+}
+
 /* One sentence about each setting of a list that was written. */
 static void
 each_given(struct rules *r, const enum setting_id *ids, size_t n, bool warning,
@@ -424,6 +430,78 @@ check_servers(struct rules *r)
 }
 
 static void
+pair_problem(struct rules *r, const struct text *listen, const char *why)
+{
+	char path[DRAFT_PATH_MAX];
+
+	draft_path(r->d, "listen", path);
+	problem_add(r->problems, false, r->d->file, listen->line, path,
+	    "\"%s\" %s: as the settings in %s are, clients are told it in the "
+	    "place of a server; write the address and the port that they "
+	    "reach",
+	    listen->s, why, protocol_group(r->e->ops));
+}
+
+static void
+check_pair_listen(struct rules *r, size_t i)
+{
+	const struct text *text = listen_text(r->d, i);
+	const struct address *a = &r->e->listens[i];
+
+	if (address_is_unix(a))
+		pair_problem(r, text, "is a unix socket");
+	else if (address_is_wildcard(a))
+		pair_problem(r, text, "is every address of this machine");
+	else if (address_port(a) == 0)
+		pair_problem(r, text, "has no port of its own");
+}
+
+static void
+check_pair_server(struct rules *r, size_t i)
+{
+	const struct server *s = &r->e->servers[i];
+
+	if (s->text != NULL && s->host == NULL)
+		draft_problem(r->d->children[i], SETTING_SERVER_ADDRESS, false,
+		    r->problems,
+		    "\"%s\" is a unix socket: as the settings in %s are, a "
+		    "listen address stands for each server, which is known by "
+		    "its host and port; write \"HOST:PORT\"",
+		    s->text, protocol_group(r->e->ops));
+}
+
+/* Where listen addresses stand for servers clients must be able to go there,
+ * and each to one server. */
+static void
+check_pairs(struct rules *r)
+{
+	const struct endpoint *e = r->e;
+	size_t i;
+
+	if (!endpoint_pairs(e) || !draft_sound(r->d, SETTING_LISTEN) ||
+	    !draft_sound(r->d, SETTING_SERVER))
+		return;
+	if (e->nlistens != e->nservers)
+		draft_problem(r->d, SETTING_LISTEN, false, r->problems,
+		    "has %zu address%s, and there %s %zu server%s: as the "
+		    "settings in %s are, each stands for the server of the "
+		    "same place in its list; write as many of the one as of "
+		    "the other",
+		    e->nlistens, e->nlistens == 1 ? "" : "es",
+		    e->nservers == 1 ? "is" : "are", e->nservers,
+		    e->nservers == 1 ? "" : "s", protocol_group(e->ops));
+	for (i = 0; i < e->nlistens; i++)
+		check_pair_listen(r, i);
+	for (i = 0; i < e->nservers; i++)
+		check_pair_server(r, i);
+	if (e->server_order != SERVER_ORDER_FIRST)
+		draft_problem(r->d, SETTING_SERVER_ORDER, true, r->problems,
+		    "has no effect: as the settings in %s are, the address "
+		    "that a client comes by decides the server",
+		    protocol_group(e->ops));
+}
+
+static void
 check_server_tls(struct rules *r)
 {
 	const struct endpoint *e = r->e;
@@ -438,7 +516,15 @@ check_server_tls(struct rules *r)
 		    "has no effect at tls.seclevel = %d: OpenSSL speaks TLS "
 		    "1.1 and below at level 0 only",
 		    e->tls.seclevel);
-	if (e->ops == NULL || !draft_given(r->d, SETTING_TLS_DIRECT))
+	if (e->ops == NULL)
+		return;
+	if (e->tls.min > TLS1_2 && e->ops->asked_is_1_2 && !e->tls.direct)
+		draft_problem(r->d, SETTING_TLS_MIN, false, r->problems,
+		    "is more than engine %s has where TLS is asked for, which "
+		    "is 1.2; lower it, or set tls.direct for a server that "
+		    "begins with TLS",
+		    e->ops->name);
+	if (!draft_given(r->d, SETTING_TLS_DIRECT))
 		return;
 	if (e->tls.direct && e->ops->server_start == NEG_START_ASKED)
 		draft_problem(r->d, SETTING_TLS_DIRECT, false, r->problems,
@@ -552,6 +638,7 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 		check_identity,
 		check_wallet,
 		check_servers,
+		check_pairs,
 		check_server_tls,
 		check_policy,
 		check_mode_policy,
@@ -588,12 +675,6 @@ check_names(const struct draft *first, const struct draft *d,
 	    "\"%s\" is used twice; the first time in %s:%u", name, first->file,
 	    draft_line(first, SETTING_NAME));
 	return true;
-}
-
-static const struct text *
-listen_text(const struct draft *d, size_t i)
-{
-	return &draft_value(d, SETTING_LISTEN)->texts[i];
 }
 
 /* One against those of an endpoint that come before it. */

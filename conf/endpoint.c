@@ -87,6 +87,13 @@ endpoint_policy(const struct endpoint *e)
 	return policy;
 }
 
+bool
+endpoint_pairs(const struct endpoint *e)
+{
+	return e->ops != NULL && e->ops->pairs != NULL &&
+	    e->ops->pairs(e->options);
+}
+
 const char *
 endpoint_client_leg(const struct endpoint *e)
 {
@@ -99,4 +106,10 @@ endpoint_client_leg(const struct endpoint *e)
 		return "TLS";
 	}
 	return "";
+}
+
+const char *
+server_called(const struct server *s)
+{
+	return s->target.nnames == 1 ? s->target.names[0] : s->host;
 }

@@ -51,6 +51,10 @@ struct server {
 	char *sni; /* NULL: none, the host is no name */
 };
 
+/* The one name that it goes by, where it is dialled by another; or else its
+ * host.  NULL for a unix socket. */
+const char *server_called(const struct server *s);
+
 enum server_order {
 	SERVER_ORDER_FIRST = 0,
 	SERVER_ORDER_RANDOM
@@ -136,6 +140,10 @@ struct endpoint {
 
 /* "cleartext", "cleartext or TLS" or "TLS": what its clients may use. */
 const char *endpoint_client_leg(const struct endpoint *e);
+
+/* Does each listen address stand for the server of the same place, as its
+ * engine's settings are?  There are then as many. */
+bool endpoint_pairs(const struct endpoint *e);
 
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);

@@ -8,6 +8,9 @@
  *	                      -> relay, that message first
  *
  * There is nothing to negotiate: a port has TLS from the first byte, or none.
+ * A server that insists on TLS only closes, or answers in it, when it is spoken
+ * to in clear; so where it is to have none its first bytes are awaited, and a
+ * client that gets no answer is told why.
  * A client that comes without is told apart by what it begins with, and a
  * client that is turned away is told why in the answer to its first message,
  * which it cannot do without: so it is awaited, and no more of it than its
@@ -32,7 +35,8 @@
  * being dialled is only noticed as long as there is room to read. */
 #define WINDOW 4096
 
-/* How a ClientHello begins: a record's type, and its version. */
+/* How a record of TLS begins: its type, and its version. */
+#define TLS_ALERT     0x15u
 #define TLS_HANDSHAKE 0x16u
 #define TLS_MAJOR     3u
 #define TLS_MINOR_MIN 1u
@@ -55,11 +59,13 @@ enum at {
 	AT_GARBLED, /* it made no sense to us, nor would we to it */
 	AT_CONNECTING,
 	AT_SERVER_TLS,
-	AT_TOLD, /* the client has been told why not */
+	AT_ASKED, /* a server without TLS; it has not answered yet */
+	AT_TOLD,  /* the client has been told why not */
 };
 
 struct mongodb {
 	enum at at;
+	struct mongodb_head first; /* what the client began with */
 };
 
 enum hosts {
@@ -100,16 +106,16 @@ enum opening {
 	OPENING_ALIEN,
 };
 
-/* The same as the beginning of a message: one of 66 kB or more, which no client
+/* What begins so could be a message, too: one of 66 kB or more, which nobody
  * begins with. */
 static enum opening
-look_for_tls(struct rd r)
+look_for_tls(struct rd r, uint8_t type)
 {
 	uint8_t byte = rd_u8(&r);
 
 	if (r.cut)
 		return OPENING_PART;
-	if (byte != TLS_HANDSHAKE)
+	if (byte != type)
 		return OPENING_MESSAGE;
 	byte = rd_u8(&r);
 	if (r.cut)
@@ -138,7 +144,7 @@ look_at_opening(const struct negotiator *n, struct mongodb_head *h)
 	enum opening opening = OPENING_MESSAGE;
 
 	if (!n->leg[LEG_CLIENT].tls_up)
-		opening = look_for_tls(r);
+		opening = look_for_tls(r, TLS_HANDSHAKE);
 	if (opening != OPENING_MESSAGE)
 		return opening;
 	if (!mongodb_read_head(&r, h))
@@ -173,7 +179,7 @@ opening_alien(struct negotiator *n)
 }
 
 static struct verdict
-opening_message(struct negotiator *n)
+opening_message(struct negotiator *n, const struct mongodb_head *h)
 {
 	struct mongodb *m = n->state;
 
@@ -182,6 +188,7 @@ opening_message(struct negotiator *n)
 		    "client does not use TLS, which this listener demands",
 		    "connect with tls=true");
 	m->at = AT_CONNECTING;
+	m->first = *h;
 	return neg_connect();
 }
 
@@ -196,7 +203,7 @@ step_opening(struct negotiator *n)
 	case OPENING_TLS:
 		return opening_tls(n);
 	case OPENING_MESSAGE:
-		return opening_message(n);
+		return opening_message(n, &h);
 	case OPENING_ALIEN:
 		break;
 	}
@@ -251,13 +258,38 @@ static const struct neg_units mongodb_replies = {
 };
 
 static struct verdict
+relay(struct negotiator *n)
+{
+	if (mongodb_pairs(n->options))
+		n->units[LEG_SERVER] = &mongodb_replies;
+	return neg_relay();
+}
+
+static struct verdict
 step_connected(struct negotiator *n)
 {
 	if (!neg_rule_met(n, LEG_SERVER))
 		return start_tls(n, LEG_SERVER, AT_SERVER_TLS);
-	if (mongodb_pairs(n->options))
-		n->units[LEG_SERVER] = &mongodb_replies;
-	return neg_relay();
+	return go_to(n, AT_ASKED);
+}
+
+/* Its end is the session's to see, which then has the client refused. */
+static struct verdict
+step_asked(struct negotiator *n)
+{
+	neg_forward(n, LEG_CLIENT, n->in[LEG_CLIENT].left);
+	switch (look_for_tls(n->in[LEG_SERVER], TLS_ALERT)) {
+	case OPENING_PART:
+		return neg_read(FROM_CLIENT | FROM_SERVER);
+	case OPENING_TLS:
+		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
+		    "server insists on TLS, and ssl_mode is none",
+		    "set ssl_mode = \"verify-full\" and the server's ca");
+	case OPENING_MESSAGE:
+	case OPENING_ALIEN:
+		break;
+	}
+	return relay(n);
 }
 
 static struct verdict
@@ -271,8 +303,11 @@ mongodb_step(struct negotiator *n)
 	case AT_CLIENT_TLS:
 		return go_to(n, AT_OPENING);
 	case AT_CONNECTING:
-	case AT_SERVER_TLS:
 		return step_connected(n);
+	case AT_SERVER_TLS:
+		return relay(n);
+	case AT_ASKED:
+		return step_asked(n);
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;
@@ -361,11 +396,13 @@ mongodb_refuse(struct negotiator *n)
 
 	switch (m->at) {
 	case AT_OPENING:
-	case AT_CONNECTING:
-	case AT_SERVER_TLS:
 		return refuse_opening(n);
 	case AT_CLIENT_TLS:
 		return refuse_client_tls(n);
+	case AT_CONNECTING:
+	case AT_SERVER_TLS:
+	case AT_ASKED:
+		return tell(n, &m->first);
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;
@@ -387,6 +424,8 @@ mongodb_where(const struct negotiator *n)
 		return "connecting to the server";
 	case AT_SERVER_TLS:
 		return "securing the server's leg";
+	case AT_ASKED:
+		return "awaiting the server's first answer";
 	case AT_GARBLED:
 	case AT_TOLD:
 		break;

@@ -78,9 +78,10 @@ static void
 skip_counted(struct rd *r)
 {
 	struct rd ahead = *r;
+	const uint32_t len = rd_le32(&ahead);
 
-	rd_skip(r, rd_le32(&ahead));
-	if (ahead.cut)
+	rd_skip(r, len);
+	if (len < DOCUMENT_EMPTY)
 		r->cut = true;
 }
 

@@ -38,10 +38,12 @@ bool mongodb_read_head(struct rd *r, struct mongodb_head *h);
 bool mongodb_hello_rewrite(struct rd message, const struct neg_members *members,
     size_t own, struct wr *out);
 
+#define MONGODB_PARTS_MAX 4 /* of an error's text */
+
 struct mongodb_error {
 	uint32_t code;
 	const char *code_name;
-	const char *parts[4]; /* of its text; NULL: no more of them */
+	const char *parts[MONGODB_PARTS_MAX + 1]; /* NULL after the last */
 };
 
 /* A failure, as the answer to that request. */

@@ -163,7 +163,7 @@ units_make_sense(const struct neg_units *u)
 	return u == NULL ||
 	    (u->head > 0 && u->head <= u->peek && u->peek <= NEG_HEAD_MAX &&
 		u->whole_max <= NEG_UNIT_MAX && u->length != NULL &&
-		u->judge != NULL &&
+		(u->judge != NULL || u->whole_max > 0) &&
 		/* sealed as it came, or not as it came: not both */
 		(u->whole_max == 0 || u->rewrite == NULL));
 }

@@ -250,7 +250,8 @@ struct neg_units {
 	 * peer, and the session ends (REASON_PROTOCOL). */
 	uint64_t (*length)(struct rd head);
 	/* `peek` bytes from its start, or the whole of a shorter unit; and the
-	 * head of the unit before it, empty if it is the relay's first. */
+	 * head of the unit before it, empty if it is the relay's first.  NULL,
+	 * where they are only held until they are whole: all pass. */
 	enum unit_act (*judge)(struct rd before, struct rd peek);
 	/* What goes on in the place of a unit that was taken, which is never
 	 * longer than NEG_UNIT_MAX; judge() must not take a longer one.  `out`
@@ -363,6 +364,7 @@ struct neg_ops {
 	bool client_first;   /* the client speaks first */
 	bool client_chooses; /* a client can be told apart that wants no TLS */
 	bool renegotiates;   /* TLS 1.2 servers of this engine renegotiate */
+	bool asked_is_1_2;   /* TLS that is asked for is 1.2 at most */
 	/* Its peers end TLS without close_notify, and that is no sign of an
 	 * attack: its messages tell their own length, so that neither side
 	 * takes a stream that was cut for a whole one. */
@@ -421,8 +423,8 @@ struct negotiator {
 	struct wr out[LEG_COUNT]; /* empty at every call; NEG_OUT_CAP() bytes */
 	struct neg_facts leg[LEG_COUNT];
 	bool connected; /* V_CONNECT has been carried out */
-	/* The host part of the server that was dialled, as the configuration
-	 * has it; NULL before that, and over a unix socket. */
+	/* What the server that was dialled is called: its one server_name, or
+	 * else its host; NULL before that, and over a unix socket. */
 	const char *server_host;
 	/* Where ops->pairs() says so: all of them, and which is this session's;
 	 * else NULL. */

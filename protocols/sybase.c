@@ -20,9 +20,6 @@
 #include "protocols/negotiator.h"
 #include "protocols/tds_packet.h"
 
-/* How a record of TLS begins; no type of a packet does. */
-#define TLS_HANDSHAKE 0x16u
-
 /* Clients send their login in packets of 512 bytes, and take what answers it in
  * no larger ones: none has agreed on a size yet. */
 #define PACKET    512u

@@ -68,6 +68,8 @@ tds_step(struct negotiator *n)
 	switch (tds->at) {
 	case AT_OPENING:
 		return tds_step_opening(n);
+	case AT_INSISTED:
+		return tds_step_insisted(n);
 	case AT_STRICT_TLS:
 		return tds_step_strict_tls(n);
 	case AT_CONNECTING:
@@ -153,6 +155,7 @@ tds_refuse(struct negotiator *n)
 		return tds_tell(n);
 	switch (tds->at) {
 	case AT_OPENING:
+	case AT_INSISTED:
 	case AT_ANSWERED:
 	case AT_LOGIN:
 	case AT_LOGIN_UNASKED:
@@ -195,6 +198,7 @@ tds_where(const struct negotiator *n)
 	case AT_SERVER_STRICT:
 	case AT_SERVER_TLS:
 		return "securing the server's leg";
+	case AT_INSISTED:
 	case AT_ANSWERED:
 		return "awaiting the client's TLS";
 	case AT_LOGIN:
@@ -242,6 +246,7 @@ const struct neg_ops neg_sqlserver = {
 	.server_start = NEG_START_EITHER,
 	.client_first = true,
 	.client_chooses = true,
+	.asked_is_1_2 = true,
 	.no_close_notify = true,
 	.hello = { .at = tds_own_prelogin, .left = sizeof(tds_own_prelogin) },
 	.step = tds_step,

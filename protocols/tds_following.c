@@ -234,7 +234,8 @@ tds_send_login(struct negotiator *n)
 		return tds_protocol_error(n, LEG_CLIENT,
 		    "client sent a LOGIN7 that is not well formed: the "
 		    "server's name in it cannot be rewritten");
-	tds->body_len = login.len;
+	if (login.len > tds->body_len)
+		tds->body_len = login.len; /* all that there ever was */
 	tds_write_message(&n->out[LEG_SERVER], TDS_LOGIN7, wr_written(&login));
 	tds_wipe_body(tds);
 	tds->at = AT_REPLY;
@@ -277,7 +278,9 @@ reply_heard(struct negotiator *n, size_t len, struct rd tokens)
 		    "let the endpoint's server be that one; at Azure SQL set "
 		    "the connection policy to Proxy; with a read-only "
 		    "replica do not use ApplicationIntent=ReadOnly");
-	if (reply.accepted || reply.rejected)
+	tds->version = reply.version;
+	tds->decided = tds->decided || reply.accepted || reply.rejected;
+	if (tds->decided && reply.done)
 		return join(n); /* with the reply unread */
 	neg_forward(n, LEG_SERVER, len);
 	tds->at = AT_REPLIED;
@@ -318,7 +321,7 @@ tds_step_reply(struct negotiator *n)
 	return v;
 }
 
-/* Whatever its message is: the server will say so if it is none. */
+/* Whatever its message says: the server will complain if it is none. */
 static struct verdict
 client_goes_on(struct negotiator *n)
 {
@@ -337,6 +340,10 @@ client_goes_on(struct negotiator *n)
 	case TDS_WHOLE:
 		break;
 	}
+	if (!tds_packet_is_one(packet.type))
+		return tds_protocol_error(n, LEG_CLIENT,
+		    "client sent something else than a packet of TDS during "
+		    "log-in");
 	neg_forward(n, LEG_CLIENT, packet.len);
 	if (packet.last)
 		tds->at = AT_REPLY;

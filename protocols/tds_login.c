@@ -152,7 +152,8 @@ patch_le32(struct wr *w, size_t at, uint32_t v)
 	wr_le32(&place, v);
 }
 
-/* A name of no length may point anywhere; the new one then comes last. */
+/* A name of no length may point anywhere, and where it points to nowhere the
+ * new one comes last. */
 static bool
 plan_change(struct rd login, size_t letters, struct change *c)
 {
@@ -184,17 +185,24 @@ is_extended(struct rd login, const struct change *c)
 	return c->fixed == FIXED_LEN && (rd_u8(&login) & FLAG_EXTENDED) != 0;
 }
 
+/* Two count bytes, the others letters. */
+static size_t
+bytes_of(size_t pair, size_t n)
+{
+	return pair == AT_EXTENSION || pair == AT_SSPI ? n : LETTER * n;
+}
+
 /* Nobody else points into the old name, and none can point so far as it would
  * have to. */
 static bool
 pointer_may_move(struct rd login, const struct change *c, size_t pair)
 {
 	const size_t at = le16_at(login, pair);
-	const bool empty = le16_at(login, pair + sizeof(uint16_t)) == 0;
+	const size_t len = bytes_of(pair, le16_at(login, pair + PAIR_LEN / 2));
 
 	if (pair == AT_SERVER)
 		return true;
-	return (empty || at < c->start || at >= c->end) &&
+	return (len == 0 || at + len <= c->start || at >= c->end) &&
 	    moved(c, at) <= UINT16_MAX;
 }
 
@@ -220,6 +228,18 @@ may_change(struct rd login, const struct change *c)
 			return false;
 	}
 	return extension_may_move(login, c);
+}
+
+/* ... or into the middle of another. */
+static bool
+find_place(struct rd login, struct change *c)
+{
+	if (may_change(login, c))
+		return true;
+	if (c->start != c->end)
+		return false;
+	c->start = c->end = login.left;
+	return c->start <= UINT16_MAX && may_change(login, c);
 }
 
 static void
@@ -265,7 +285,7 @@ tds_login_rename(struct wr *login, const char *server)
 	if (letters > TDS_SERVER_NAME_MAX ||
 	    login->cap - login->len < TDS_LOGIN_GROWS ||
 	    !plan_change(wr_written(login), letters, &c) ||
-	    !may_change(wr_written(login), &c))
+	    !find_place(wr_written(login), &c))
 		return false;
 	move_pointers(login, &c);
 	replace(login, &c, server);

@@ -17,6 +17,9 @@ static const uint8_t own_answer[] = { TDS_REPLY, 1, 0, 43, 0, 0, 1, 0,
 	/* 15.0, that of 2019; the instance is right; no MARS */
 	15, 0, 7, 0xd0, 0, 0, TDS_ENCRYPT_NOT_SUP, 0, 0 };
 
+/* A record of TLS 1.2 with a fatal alert, handshake_failure. */
+static const uint8_t no_handshake[] = { TLS_ALERT, 3, 3, 0, 2, 2, 40 };
+
 /* Peers of 8.0 may be older than its ALPN. */
 static const struct neg_tls tls_strict = { .alpn = "tds/8.0",
 	.alpn_rule = NEG_ALPN_IF_OFFERED };
@@ -60,9 +63,7 @@ look_at_opening(struct rd r, uint8_t type, struct tds_packet *packet)
 
 #define NO_ANSWER TDS_ENCRYPTIONS
 
-/* What a client is told of TLS, by what the listener has and what it wants.
- * There is no answer that would keep one that insists from going on in clear:
- * some drivers take "not supported" for leave to do so. */
+/* What a client is told of TLS, by what the listener has and what it wants. */
 static const uint8_t answers[][TDS_ENCRYPTIONS] = {
 	[CLIENT_TLS_OFF] = {
 		[TDS_ENCRYPT_OFF] = TDS_ENCRYPT_NOT_SUP,
@@ -102,19 +103,53 @@ tds_answer_alone(struct negotiator *n)
 	return answer_client(n, as_read(own_answer, sizeof(own_answer)));
 }
 
-/* It is told, and hung up on: its next message could be its password. */
+/* Told that there is no TLS, some drivers go on in clear although they were to
+ * insist, and the next thing that they say has the password in it.  So it is
+ * told that there is, and its handshake fails. */
 static struct verdict
 opening_insists(struct negotiator *n)
 {
 	struct tds *tds = n->state;
 
 	tds_prelogin_write(&n->out[LEG_CLIENT],
-	    as_read(own_answer, sizeof(own_answer)), TDS_ENCRYPT_NOT_SUP);
+	    as_read(own_answer, sizeof(own_answer)), TDS_ENCRYPT_ON);
+	tds->at = AT_INSISTED;
+	return neg_next();
+}
+
+static struct verdict
+not_offered(struct negotiator *n)
+{
+	struct tds *tds = n->state;
+
 	tds->at = AT_GARBLED;
 	return neg_end(n, REASON_CLIENT_TLS, LEG_CLIENT,
 	    "client insists on TLS, which this listener does not offer",
 	    "give the endpoint a client_tls group, or turn off encryption in "
 	    "the client (Encrypt=optional, encrypt=false)");
+}
+
+/* The alert has to come where the ClientHello has been read, or a reset would
+ * overtake it. */
+struct verdict
+tds_step_insisted(struct negotiator *n)
+{
+	struct tds_packet packet;
+
+	switch (look_at_opening(n->in[LEG_CLIENT], TDS_PRELOGIN, &packet)) {
+	case TDS_PART:
+		return neg_read(FROM_CLIENT);
+	case TDS_BAD:
+		return not_offered(n); /* in clear, or nothing to us */
+	case TDS_WHOLE:
+		break;
+	}
+	rd_skip(&n->in[LEG_CLIENT], packet.len);
+	if (!packet.last)
+		return neg_next();
+	tds_write_message(&n->out[LEG_CLIENT], TDS_PRELOGIN,
+	    as_read(no_handshake, sizeof(no_handshake)));
+	return not_offered(n);
 }
 
 static struct verdict
@@ -174,15 +209,9 @@ opening_prelogin(struct negotiator *n)
 static struct verdict
 opening_strict(struct negotiator *n)
 {
-	struct tds *tds = n->state;
-
 	if (n->policy->client != CLIENT_TLS_OFF)
 		return start_tls(n, LEG_CLIENT, &tls_strict, AT_STRICT_TLS);
-	tds->at = AT_GARBLED;
-	return neg_end(n, REASON_CLIENT_TLS, LEG_CLIENT,
-	    "client began with TLS at once, which this listener does not offer",
-	    "give the endpoint a client_tls group, or turn off encryption in "
-	    "the client (Encrypt=optional, encrypt=false)");
+	return not_offered(n);
 }
 
 /* Before 7.1 there was no PRELOGIN, and who wants no TLS may still leave it

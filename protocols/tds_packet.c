@@ -10,6 +10,12 @@
 #define ALERT_HEAD 5u /* a record's: type, version, length */
 _Static_assert(SMP_MAX <= NEG_UNIT_MAX, "a unit must fit where it waits");
 
+bool
+tds_packet_is_one(uint8_t type)
+{
+	return type > 0 && type <= TDS_PRELOGIN;
+}
+
 enum tds_arrival
 tds_look_at_packet(struct rd r, struct tds_packet *p)
 {
@@ -131,18 +137,10 @@ unit_length(struct rd head)
 
 	if (type == SMP_ID)
 		return smp_length(head);
-	if (type == 0 || type > TDS_PRELOGIN)
+	if (!tds_packet_is_one(type))
 		return 0;
 	rd_skip(&r, sizeof(uint8_t)); /* status */
 	return rd_be16(&r);
-}
-
-static enum unit_act
-unit_judge(struct rd before, struct rd peek)
-{
-	(void)before;
-	(void)peek;
-	return UNIT_PASS;
 }
 
 const struct neg_units tds_units = {
@@ -150,7 +148,6 @@ const struct neg_units tds_units = {
 	.peek = TDS_HEAD,
 	.whole_max = SMP_MAX,
 	.length = unit_length,
-	.judge = unit_judge,
 };
 
 static uint64_t

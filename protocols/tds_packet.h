@@ -45,6 +45,9 @@ enum tds_arrival {
 	TDS_BAD, /* what came is no packet */
 };
 
+/* Is that a type of packets?  The rest are records of TLS, SMP, or nothing. */
+bool tds_packet_is_one(uint8_t type);
+
 enum tds_arrival tds_look_at_packet(struct rd r, struct tds_packet *p);
 
 /* A whole message: its packets' payloads go to `body`, one behind the other.

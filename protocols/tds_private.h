@@ -20,6 +20,7 @@ _Static_assert(TDS_LOGIN_MAX + TDS_LOGIN_GROWS +
 
 enum tds_at {
 	AT_OPENING = 0, /* the client's PRELOGIN, or LOGIN7 */
+	AT_INSISTED,    /* on TLS that there is not: its ClientHello */
 	AT_STRICT_TLS,  /* the client's, from its first byte */
 	AT_GARBLED,     /* it makes no sense to us, nor would we to it */
 	AT_CONNECTING,
@@ -54,6 +55,7 @@ struct tds {
 
 	/* A LOGIN7 without its packets' heads, and then a reply to it. */
 	bool login_heard;
+	bool decided; /* the server has said yes or no */
 	uint32_t version;
 	size_t body_len;
 	uint8_t body[TDS_WINDOW];
@@ -81,6 +83,7 @@ struct verdict tds_connect(struct negotiator *n);
 
 /* Steps, by where the session is. */
 struct verdict tds_step_opening(struct negotiator *n);
+struct verdict tds_step_insisted(struct negotiator *n);
 struct verdict tds_step_strict_tls(struct negotiator *n);
 struct verdict tds_step_connected(struct negotiator *n);
 struct verdict tds_step_server_strict(struct negotiator *n);

@@ -27,6 +27,7 @@ enum change {
 #define FEATURE_END 0xffu
 
 /* Behind a DONE: status, command, and a count of rows. */
+#define DONE_MORE       0x0001u
 #define DONE_ERROR      0x0002u
 #define DONE_LEN        12u
 #define DONE_LEN_BEFORE 8u /* 7.2 */
@@ -71,8 +72,11 @@ read_ack(struct walk *w, struct rd body)
 /* A server that is older than its client rejects it before the client could
  * learn that; then nothing follows that would be mistaken. */
 static void
-skip_done(struct walk *w)
+read_done(struct walk *w)
 {
+	struct rd status = w->r;
+
+	w->reply->done = (rd_le16(&status) & DONE_MORE) == 0;
 	if (tds_is_before_72(w->version) ||
 	    (!w->reply->accepted && w->r.left == DONE_LEN_BEFORE))
 		rd_skip(&w->r, DONE_LEN_BEFORE);
@@ -86,11 +90,12 @@ read_token(struct walk *w)
 	const uint8_t token = rd_u8(&w->r);
 	struct rd *r = &w->r;
 
+	w->reply->done = false;
 	switch (token) {
 	case TOKEN_DONE:
 	case TOKEN_DONEPROC:
 	case TOKEN_DONEINPROC:
-		skip_done(w);
+		read_done(w);
 		return;
 	case TOKEN_RETURNSTATUS:
 		rd_skip(r, sizeof(uint32_t));
@@ -128,6 +133,7 @@ tds_reply_read(struct rd tokens, uint32_t version, struct tds_reply *reply)
 	*reply = (struct tds_reply){ .accepted = false };
 	while (w.r.left > 0 && !w.r.cut)
 		read_token(&w);
+	reply->version = w.version;
 	return !w.r.cut;
 }
 

@@ -3,7 +3,8 @@
  *
  * A reply is a row of tokens (MS-TDS 2.2.7), each with a length of its own
  * kind.  They are walked, not altered: to see that the server does not send
- * its client to another server, past the proxy.
+ * its client to another server, past the proxy.  It may be several messages:
+ * drivers read on until a DONE says that there is no more.
  */
 #ifndef PROTOCOLS_TDS_REPLY_H
 #define PROTOCOLS_TDS_REPLY_H
@@ -11,9 +12,11 @@
 #include "protocols/negotiator.h"
 
 struct tds_reply {
-	bool accepted; /* LOGINACK */
-	bool rejected; /* an error */
-	bool routed;   /* elsewhere */
+	bool accepted;    /* LOGINACK */
+	bool rejected;    /* an error */
+	bool routed;      /* elsewhere */
+	bool done;        /* a DONE with no more to come is its end */
+	uint32_t version; /* that both will speak, as far as it is known */
 };
 
 /* `version` is that of the LOGIN7.  False if there is a token whose end cannot

@@ -52,7 +52,8 @@ enum attempt {
 struct dial {
 	struct dialer *dialer;
 	const struct endpoint *endpoint;
-	struct server_health *health; /* NULL: this dial is no evidence */
+	struct server_health *health; /* NULL: this dial is no evidence, as
+	                               * it does not try every address */
 	struct dial_choice choice;
 	dial_cb cb;
 	void *arg;
@@ -740,6 +741,7 @@ set_order(struct dial *dial)
 	size_t i;
 
 	if (dial->choice.where == DIAL_EXACT ||
+	    dial->choice.where == DIAL_SERVER ||
 	    dial->choice.where == DIAL_REDIRECT) {
 		assert(dial->choice.server < e->nservers);
 		dial->order[0] = dial->choice.server;
@@ -766,7 +768,9 @@ dial_start(struct dialer *d, const struct endpoint *e, struct server_health *h,
 	dial->dialer = d;
 	dial->endpoint = e;
 	dial->choice = *choice;
-	dial->health = choice->where == DIAL_ANY ? h : NULL;
+	dial->health = choice->where == DIAL_ANY || choice->where == DIAL_SERVER
+	    ? h
+	    : NULL;
 	dial->cb = cb;
 	dial->arg = arg;
 	dial->fd = -1;

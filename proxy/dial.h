@@ -6,8 +6,9 @@
  * their TTL (within the configuration's bounds), one query per name in
  * flight; /etc/hosts and resolv.conf are re-read when they change.  All
  * addresses of a name are tried (at most 5 s each), then the next server; a
- * server that failed is skipped for retry_after seconds.  Only a failure to
- * resolve or to connect moves on; what comes after is the session's affair.
+ * server that failed is skipped for retry_after seconds, unless there is no
+ * other for this session.  Only a failure to resolve or to connect moves on;
+ * what comes after is the session's affair.
  */
 #ifndef PROXY_DIAL_H
 #define PROXY_DIAL_H
@@ -39,9 +40,11 @@ struct dialer *dialer_new_with(struct event_base *base, const struct config *c,
     const struct dialer_settings *settings, struct err *err);
 void dialer_free(struct dialer *d); /* after every dial has ended */
 
-/* Where to: any server in the configured order, or one address alone. */
+/* Where to: any server in the configured order, one server, or one address
+ * alone. */
 enum dial_where {
 	DIAL_ANY = 0,
+	DIAL_SERVER,   /* any address of the server with index `server` */
 	DIAL_EXACT,    /* `address`, of the server with index `server` */
 	DIAL_NTH,      /* the nth of all current addresses of all servers */
 	DIAL_REDIRECT, /* `redirect`, which is none of the endpoint's own: the

@@ -72,14 +72,16 @@ server_health_failed(struct server_health *h, size_t server, double now,
 	log_event(LEVEL_WARN, "server.down", h->endpoint, "%s", why);
 }
 
-/* With servers in random order sessions go elsewhere all the time. */
+/* With servers in random order, or one for each listen address, sessions go
+ * elsewhere all the time. */
 static void
 note_current(struct server_health *h, size_t server)
 {
 	const struct endpoint *e = h->endpoint;
 	size_t before;
 
-	if (e->server_order != SERVER_ORDER_FIRST || e->nservers < 2)
+	if (e->server_order != SERVER_ORDER_FIRST || e->nservers < 2 ||
+	    endpoint_pairs(e))
 		return;
 	before = atomic_exchange(&h->current, server + 1);
 	if (before == 0 || before == server + 1)

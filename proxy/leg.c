@@ -304,13 +304,16 @@ leg_gather(struct leg *leg)
 	size_t room = leg->early.max - leg->early.len;
 	enum leg_result r = LEG_OK;
 	struct rd bytes;
-	bool more;
+	bool more, kept;
 
 	if (room == 0)
 		return LEG_OK;
 	if ((r = leg_recv(leg, room, &bytes, &more)) != LEG_OK)
 		return r;
-	if (queue_append(&leg->early, bytes.at, bytes.left))
+	kept = queue_append(&leg->early, bytes.at, bytes.left);
+	/* Behind a record there may be a log-in in clear. */
+	explicit_bzero(leg->buffers->raw + LEG_HEADROOM, bytes.left);
+	if (kept)
 		return LEG_OK;
 	(void)leg_fail(leg, ENOBUFS);
 	return LEG_FAILED;
@@ -571,11 +574,11 @@ leg_seal_units(struct leg *leg, const struct neg_units *units, struct rd *bytes)
 	while (bytes->left > 0) {
 		head = *bytes;
 		len = (size_t)units->length(rd_take(&head, units->head));
+		if (len == 0 || len > units->whole_max || len > bytes->left)
+			return leg_fail(leg, EPROTO); /* not ours to send */
 		if (io.out_cap - io.out_len < TLS_SEALED_MAX(len))
 			break;
 		unit = rd_take(bytes, len);
-		if (unit.cut || len == 0)
-			return leg_fail(leg, EPROTO); /* not ours to send */
 		if (tls_write(leg->tls, &io, unit.at, unit.left) != TLS_DONE)
 			return leg_fail(leg, 0);
 	}

@@ -39,6 +39,7 @@
 
 struct listener_set {
 	const struct endpoint *endpoint;
+	size_t listen; /* its number among the endpoint's */
 	struct address address;
 	int *fds; /* -1: a listener has it */
 	size_t n;
@@ -51,6 +52,7 @@ struct listener_set {
 struct listener {
 	struct worker *worker;
 	const struct endpoint *endpoint;
+	size_t listen;
 	struct address address;
 	int fd; /* -1: stopped */
 	struct event *readable;
@@ -309,10 +311,10 @@ bind_unix(struct listener_set *s, struct err *err)
 }
 
 struct listener_set *
-listener_set_new(const struct endpoint *e, const struct address *a,
-    size_t nworkers, struct err *err)
+listener_set_new(const struct endpoint *e, size_t listen, size_t nworkers,
+    struct err *err)
 {
-	bool is_unix = a->sa.ss_family == AF_UNIX;
+	bool is_unix = address_is_unix(&e->listens[listen]);
 	struct listener_set *s;
 	size_t i;
 
@@ -322,7 +324,8 @@ listener_set_new(const struct endpoint *e, const struct address *a,
 		goto fail;
 	}
 	s->endpoint = e;
-	s->address = *a;
+	s->listen = listen;
+	s->address = e->listens[listen];
 	s->n = is_unix ? 1 : nworkers;
 	for (i = 0; i < s->n; i++)
 		s->fds[i] = -1;
@@ -425,22 +428,26 @@ may_be_told(const struct listener *l)
 static void
 hand_on(struct listener *l, int fd, const struct address *client)
 {
-	enum reason admitted = admit(l, client);
+	struct arrival a = { .endpoint = l->endpoint,
+		.listen = l->listen,
+		.fd = fd,
+		.client = *client,
+		.admitted = admit(l, client) };
 	const char *detail = NULL;
 	struct worker *w = l->worker;
 
-	if (admitted == REASON_NOT_ALLOWED)
+	if (a.admitted == REASON_NOT_ALLOWED)
 		detail = "the address is denied, or not allowed";
-	else if (admitted != REASON_NONE && !may_be_told(l))
+	else if (a.admitted != REASON_NONE && !may_be_told(l))
 		detail = "closed without a word: too many are turned away";
 	if (detail != NULL) {
-		log_refused(l, client, admitted, detail);
+		log_refused(l, client, a.admitted, detail);
 		(void)close(fd);
 		return;
 	}
 	if (l->endpoint->accept == ACCEPT_BALANCE)
 		w = worker_least_loaded(w);
-	worker_adopt(w, l->endpoint, fd, client, admitted);
+	worker_adopt(w, &a);
 }
 
 static bool
@@ -532,6 +539,7 @@ listener_new(struct worker *w, struct listener_set *s, struct err *err)
 		goto fail;
 	l->worker = w;
 	l->endpoint = s->endpoint;
+	l->listen = s->listen;
 	l->address = s->address;
 	l->pause_ms = PAUSE_MIN_MS;
 	l->fd = s->fds[s->taken];

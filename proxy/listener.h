@@ -12,12 +12,12 @@
 
 #include "proxy/worker.h"
 
-/* The sockets of one listen address of one endpoint: one per worker, or one
- * in all for a unix socket.  They listen from the beginning, so connections
- * wait from then on. */
+/* The sockets of one of an endpoint's listen addresses, `listen` by number: one
+ * per worker, or one in all for a unix socket.  They listen from the beginning,
+ * so connections wait from then on. */
 struct listener_set;
-struct listener_set *listener_set_new(const struct endpoint *e,
-    const struct address *a, size_t nworkers, struct err *err);
+struct listener_set *listener_set_new(const struct endpoint *e, size_t listen,
+    size_t nworkers, struct err *err);
 /* After its listeners.  Removes a unix socket's file if it is still ours. */
 void listener_set_free(struct listener_set *s); /* accepts NULL */
 

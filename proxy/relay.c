@@ -11,6 +11,11 @@
 
 /* How many full reads one callback may do before others have their turn. */
 #define RELAY_TURNS 4
+/* Units cost by their number, and there may be many in one recv(): with so many
+ * the next takes less, so that others have their turn. */
+#define RELAY_UNITS_MANY     256
+#define RELAY_APPETITE_LEAST ((size_t)4 * 1024)
+#define RELAY_APPETITE_FIRST ((size_t)16 * 1024)
 /* So many full reads in a row, and a stream is worth a pipe. */
 #define RELAY_SPLICE_AFTER 3
 #define RELAY_PIPE_SIZE    (1024 * 1024)
@@ -172,7 +177,7 @@ relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
 	enum leg_result result;
 	struct units *u = &f->units;
 
-	result = leg_receive(f->from, LEG_RAW_MAX, bytes, more);
+	result = leg_receive(f->from, f->appetite, bytes, more);
 	if (u->held.len == 0 || result == LEG_WAIT)
 		return result;
 	*bytes =
@@ -480,6 +485,17 @@ relay_splice(struct relay *r, struct relay_flow *f)
 	return relay_splice_out(r, f);
 }
 
+static void
+relay_adapt(struct relay_flow *f)
+{
+	if (f->units.ops == NULL)
+		f->appetite = LEG_RAW_MAX;
+	else if (f->units.begun > RELAY_UNITS_MANY)
+		f->appetite = RELAY_APPETITE_LEAST;
+	else if (f->appetite < LEG_RAW_MAX)
+		f->appetite *= 2;
+}
+
 /* One recv() passed on. */
 static enum relay_next
 relay_copy(struct relay *r, struct relay_flow *f)
@@ -509,11 +525,13 @@ relay_copy(struct relay *r, struct relay_flow *f)
 	case LEG_WAIT:
 		break;
 	}
+	relay_adapt(f);
 	f->full_reads = more ? f->full_reads + 1 : 0;
 	if (f->full_reads >= RELAY_SPLICE_AFTER && relay_may_splice(r, f) &&
 	    !leg_blocked(f->to))
 		f->pipe = relay_pipe_get(r->buffers);
-	return more ? RELAY_AGAIN : RELAY_REST;
+	return more && f->appetite > RELAY_APPETITE_LEAST ? RELAY_AGAIN
+							  : RELAY_REST;
 }
 
 static enum relay_next
@@ -617,6 +635,7 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 	for (i = 0; i < LEG_COUNT; i++) {
 		r->flow[i].from = setup->leg[i];
 		r->flow[i].to = setup->leg[leg_other((enum leg_id)i)];
+		r->flow[i].appetite = RELAY_APPETITE_FIRST;
 		units_init(&r->flow[i].units, setup->units[i]);
 		if (setup->deaf)
 			units_deafen(&r->flow[i].units);

@@ -33,6 +33,7 @@ struct relay_flow {
 	struct leg *to;
 	uint64_t bytes;          /* sent on, as plaintext */
 	unsigned full_reads;     /* in a row; many make it splice */
+	size_t appetite;         /* the most that is received at once */
 	bool ended;              /* `from` has ended, and `to` was told */
 	struct relay_pipe *pipe; /* NULL: copying */
 	size_t piped;            /* bytes in the pipe */

@@ -148,35 +148,35 @@ session_begin(struct session *s, enum reason admitted)
 }
 
 void
-session_new(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted)
+session_new(struct worker *w, const struct arrival *a)
 {
+	const struct endpoint *e = a->endpoint;
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (s == NULL || (s->neg = negotiation_new(w->proxy, e)) == NULL) {
+	if (s == NULL || (s->neg = negotiation_new(w->proxy, a)) == NULL) {
 		free(s);
-		(void)close(fd);
-		if (admitted == REASON_NONE)
-			limits_leave(w->proxy->limits, e, client);
+		(void)close(a->fd);
+		if (a->admitted == REASON_NONE)
+			limits_leave(w->proxy->limits, e, &a->client);
 		worker_released(w);
 		return;
 	}
 	s->worker = w;
 	s->endpoint = e;
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
-	s->counted = admitted == REASON_NONE;
-	s->client = *client;
-	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(client);
+	s->counted = a->admitted == REASON_NONE;
+	s->client = a->client;
+	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(&a->client);
 	s->started = times_now();
 	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
 	    s);
 	leg_init(&s->leg[LEG_SERVER]);
 	leg_init(&s->leg[LEG_CLIENT]);
-	dial_tune_socket(fd, e);
-	leg_open(&s->leg[LEG_CLIENT], fd, w->base,
+	dial_tune_socket(a->fd, e);
+	leg_open(&s->leg[LEG_CLIENT], a->fd, w->base,
 	    relay_leg_buffers(w->buffers), &session_negotiating, s);
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
-	session_begin(s, admitted);
+	session_begin(s, a->admitted);
 }
 
 /* Ends */

@@ -13,13 +13,13 @@
 #include "conf/endpoint.h"
 #include "protocols/reason.h"
 
+struct arrival; /* worker.h */
 struct session;
 struct worker;
 
-/* Takes `fd`.  `admitted` is what limits_enter() said: REASON_NONE, or why the
- * client is to be turned away in its own protocol. */
-void session_new(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted);
+/* Takes its descriptor.  A client that was not admitted is turned away in its
+ * own protocol. */
+void session_new(struct worker *w, const struct arrival *a);
 
 /* Ends it now, whatever still waits to be sent, for a reason of ours:
  * REASON_DRAIN, REASON_KILLED.  Text may be NULL. */

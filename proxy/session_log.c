@@ -1,8 +1,13 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/log.h"
 #include "proxy/session_private.h"
 #include "proxy/times.h"
+
+/* Before the version of a client's TLS that has ended with its log-in. */
+#define LOGIN_ONLY    "login-only "
+#define LOGIN_TLS_MAX 16 /* "TLSv1.2" */
 
 static void
 log_who(struct log_line *l, const struct session *s)
@@ -41,11 +46,26 @@ log_server_leg(struct log_line *l, const struct session *s)
 		log_text(l, "sni", tls_sni(tls));
 }
 
+/* What follows the log-in is as clear as on any leg in clear. */
+static void
+log_login_only(struct log_line *l, const struct negotiation *neg)
+{
+	char words[sizeof(LOGIN_ONLY) + LOGIN_TLS_MAX];
+
+	(void)snprintf(words, sizeof(words), LOGIN_ONLY "%s", neg->login_tls);
+	log_text(l, "client_leg", words);
+	log_text(l, "client_cipher", neg->login_cipher);
+}
+
 static void
 log_client_leg(struct log_line *l, const struct session *s)
 {
 	const struct tls *tls = s->leg[LEG_CLIENT].tls;
 
+	if (s->neg->login_tls != NULL) {
+		log_login_only(l, s->neg);
+		return;
+	}
 	if (tls == NULL) {
 		log_text(l, "client_leg", "cleartext");
 		return;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/members.h"
 #include "proxy/times.h"
 
 /* A cancel for an unknown session goes to at most so many addresses. */
@@ -53,8 +54,9 @@ give_buffers(struct negotiation *neg)
 }
 
 struct negotiation *
-negotiation_new(const struct proxy *p, const struct endpoint *e)
+negotiation_new(const struct proxy *p, const struct arrival *a)
 {
+	const struct endpoint *e = a->endpoint;
 	struct negotiation *neg;
 	size_t i;
 
@@ -66,6 +68,8 @@ negotiation_new(const struct proxy *p, const struct endpoint *e)
 	neg->n.options = e->options;
 	if (p->services != NULL)
 		neg->n.services = p->services[e->index];
+	neg->n.members = members_lend(p->members[e->index]);
+	neg->n.member = a->listen;
 	/* One recv() may bring more than the negotiator wants. */
 	for (i = 0; i < LEG_COUNT; i++)
 		queue_init(&neg->unread[i],
@@ -359,7 +363,7 @@ dialled(const struct dial_result *r, void *arg)
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
-	neg->n.server_host = s->endpoint->servers[s->server].host;
+	neg->n.server_host = server_called(&s->endpoint->servers[s->server]);
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -375,6 +379,11 @@ choose(struct session *s)
 		c.where = DIAL_REDIRECT;
 		c.server = s->server;
 		c.redirect = s->redirect;
+		return c;
+	}
+	if (neg->n.members != NULL) {
+		c.where = DIAL_SERVER;
+		c.server = neg->n.member;
 		return c;
 	}
 	if (neg->n.route.cancel.left == 0)
@@ -631,9 +640,16 @@ start_tls(struct session *s, const struct verdict *v)
 
 /* V_STOP_TLS */
 
+/* What it was is told when the session is logged as open. */
 static bool
 stop_tls(struct session *s, enum leg_id id)
 {
+	const struct tls *tls = s->leg[id].tls;
+
+	if (id == LEG_CLIENT) {
+		s->neg->login_tls = tls_version(tls);
+		s->neg->login_cipher = tls_cipher(tls);
+	}
 	s->neg->n.leg[id].tls_up = false;
 	leg_stop_tls(&s->leg[id]);
 	return true;
@@ -739,12 +755,18 @@ static const struct relay_events relay_events = {
 	.woken = relay_woken,
 };
 
+static bool
+is_judged(const struct neg_units *units)
+{
+	return units != NULL && units->judge != NULL;
+}
+
 /* With half a conversation nothing can be negotiated any more. */
 static bool
 may_wake(const struct negotiation *neg)
 {
-	return (neg->n.units[LEG_CLIENT] != NULL ||
-		   neg->n.units[LEG_SERVER] != NULL) &&
+	return (is_judged(neg->n.units[LEG_CLIENT]) ||
+		   is_judged(neg->n.units[LEG_SERVER])) &&
 	    !neg->ended[LEG_CLIENT] && !neg->ended[LEG_SERVER];
 }
 

@@ -44,6 +44,10 @@ enum session_state {
  * or whose units are rewritten, it is kept, without its buffers. */
 struct negotiation {
 	struct negotiator n;
+	/* Of a client's TLS that was for its log-in only; NULL: there was none
+	 * such.  Both are constants of OpenSSL's. */
+	const char *login_tls;
+	const char *login_cipher;
 	struct neg_policy policy;
 	struct queue unread[LEG_COUNT];
 	bool ended[LEG_COUNT]; /* the peer's direction is over */
@@ -108,7 +112,7 @@ void session_abort(struct session *s, enum reason reason, const char *detail);
 
 /* session_negotiate.c */
 struct negotiation *negotiation_new(const struct proxy *p,
-    const struct endpoint *e);
+    const struct arrival *a);
 void negotiation_free(struct negotiation *neg);
 extern const struct leg_events session_negotiating;
 /* Steps the negotiator until something must be waited for. */

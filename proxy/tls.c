@@ -42,13 +42,16 @@ tls_offer_sni(struct tls *t)
 }
 
 /* A handshake in messages must end with the server's: in TLS 1.3, and where
- * 1.2 is resumed, the last is the client's. */
+ * 1.2 is resumed, the last is the client's.  And where each message is a record
+ * of its own, the empty ones that OpenSSL puts between them in TLS 1.0 are one
+ * too many: servers that are so old wait for ever for what was in them. */
 static void
 tls_limit_wrapped(struct tls *t)
 {
 	if (t->how->wrap != NULL)
 		(void)SSL_set_options(t->ssl,
-		    SSL_OP_NO_TICKET | SSL_OP_NO_TLSv1_3);
+		    SSL_OP_NO_TICKET | SSL_OP_NO_TLSv1_3 |
+			SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS);
 }
 
 static bool
@@ -322,7 +325,9 @@ tls_write_records(struct tls *t, const uint8_t *plain, size_t len)
 		return TLS_DONE;
 	if (t->held.len > 0)
 		return tls_hold(t, plain, len);
-	ERR_clear_error();
+	/* It goes through all that an error could be, for every record. */
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
 	if (!tls_rekey(t, len))
 		return tls_fail_openssl(t);
 	if ((r = SSL_write_ex(t->ssl, plain, len, &done)) == 1) {

@@ -72,6 +72,7 @@ static enum unit_begin
 unit_begin(struct units *u, struct rd bytes)
 {
 	enum unit_begin begin;
+	enum unit_act act = UNIT_PASS;
 	const struct neg_units *ops = u->ops;
 	struct rd head = first_bytes(bytes, ops->head), peek;
 	uint64_t length;
@@ -88,8 +89,9 @@ unit_begin(struct units *u, struct rd bytes)
 	    first_bytes(bytes, length < ops->peek ? (size_t)length : ops->peek);
 	if (peek.cut)
 		return UNIT_BEGIN_MORE;
-	begin =
-	    unit_obey(u, ops->judge(units_before(u), peek), length, bytes.left);
+	if (ops->judge != NULL)
+		act = ops->judge(units_before(u), peek);
+	begin = unit_obey(u, act, length, bytes.left);
 	if (begin != UNIT_BEGIN_PASS && begin != UNIT_BEGIN_TAKE)
 		return begin;
 	memcpy(u->before, head.at, head.left);
@@ -118,10 +120,13 @@ units_follow(struct units *u, struct rd bytes, size_t *pass)
 	size_t all = bytes.left;
 
 	assert(u->held.len == 0);
+	u->begun = 0;
 	units_advance(u, &bytes);
-	while (
-	    bytes.left > 0 && (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS)
+	while (bytes.left > 0 &&
+	    (begin = unit_begin(u, bytes)) == UNIT_BEGIN_PASS) {
+		u->begun++;
 		units_advance(u, &bytes);
+	}
 	*pass = all - bytes.left;
 	switch (begin) {
 	case UNIT_BEGIN_TAKE:

@@ -19,6 +19,7 @@ struct units {
 	uint64_t left;                /* of the unit that is passing */
 	uint8_t before[NEG_HEAD_MAX]; /* the head of the last that passed */
 	size_t nbefore;               /* ops->head, or 0: none has yet */
+	size_t begun;                 /* units, in the last bytes that came */
 	size_t taken;                 /* with UNITS_TAKE: how long it is */
 	bool deaf;                    /* see units_deafen() */
 	/* A unit's beginning, before it could be judged, or was whole. */

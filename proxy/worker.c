@@ -43,14 +43,14 @@ worker_order(struct worker *w, enum worker_order order)
 }
 
 static void
-post(struct worker *w, struct arrival *a)
+post(struct worker *w, struct posted *p)
 {
 	struct worker_private *private = w->private;
 	bool first;
 
 	(void)pthread_mutex_lock(&private->lock);
 	first = STAILQ_EMPTY(&private->arrivals);
-	STAILQ_INSERT_TAIL(&private->arrivals, a, link);
+	STAILQ_INSERT_TAIL(&private->arrivals, p, link);
 	(void)pthread_mutex_unlock(&private->lock);
 	if (first)
 		bell_ring(private);
@@ -58,38 +58,31 @@ post(struct worker *w, struct arrival *a)
 
 /* It was counted when it was admitted and adopted. */
 static void
-turn_away(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted)
+turn_away(struct worker *w, const struct arrival *a)
 {
-	(void)close(fd);
-	if (admitted == REASON_NONE)
-		limits_leave(w->proxy->limits, e, client);
+	(void)close(a->fd);
+	if (a->admitted == REASON_NONE)
+		limits_leave(w->proxy->limits, a->endpoint, &a->client);
 	worker_released(w);
 }
 
 void
-worker_adopt(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted)
+worker_adopt(struct worker *w, const struct arrival *a)
 {
-	struct arrival *a;
+	struct posted *p;
 
 	(void)atomic_fetch_add(&w->load, 1);
 	(void)atomic_fetch_add(&w->proxy->sessions, 1);
 	if (atomic_load(&w->private->self) == (unsigned long)pthread_self()) {
-		session_new(w, e, fd, client, admitted);
+		session_new(w, a);
 		return;
 	}
-	if ((a = calloc(1, sizeof(*a))) == NULL) {
-		turn_away(w, e, fd, client, admitted);
+	if ((p = calloc(1, sizeof(*p))) == NULL) {
+		turn_away(w, a);
 		return;
 	}
-	*a = (struct arrival){
-		.endpoint = e,
-		.fd = fd,
-		.client = *client,
-		.admitted = admitted,
-	};
-	post(w, a);
+	p->arrival = *a;
+	post(w, p);
 }
 
 struct worker *
@@ -137,8 +130,8 @@ static void
 on_mail(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
-	struct arrival_list arrivals = STAILQ_HEAD_INITIALIZER(arrivals);
-	struct arrival *a;
+	struct posted_list arrivals = STAILQ_HEAD_INITIALIZER(arrivals);
+	struct posted *p;
 	unsigned orders;
 	uint64_t rings;
 
@@ -149,10 +142,10 @@ on_mail(evutil_socket_t fd, short what, void *arg)
 	orders = w->private->orders;
 	w->private->orders = 0;
 	(void)pthread_mutex_unlock(&w->private->lock);
-	while ((a = STAILQ_FIRST(&arrivals)) != NULL) {
+	while ((p = STAILQ_FIRST(&arrivals)) != NULL) {
 		STAILQ_REMOVE_HEAD(&arrivals, link);
-		session_new(w, a->endpoint, a->fd, &a->client, a->admitted);
-		free(a);
+		session_new(w, &p->arrival);
+		free(p);
 	}
 	obey(w, orders);
 }
@@ -333,13 +326,13 @@ free_contexts(struct worker *w, enum leg_id leg)
 static void
 free_arrivals(struct worker *w)
 {
-	struct arrival *a;
+	struct posted *p;
 
 	while (w->private != NULL &&
-	    (a = STAILQ_FIRST(&w->private->arrivals)) != NULL) {
+	    (p = STAILQ_FIRST(&w->private->arrivals)) != NULL) {
 		STAILQ_REMOVE_HEAD(&w->private->arrivals, link);
-		turn_away(w, a->endpoint, a->fd, &a->client, a->admitted);
-		free(a);
+		turn_away(w, &p->arrival);
+		free(p);
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "proxy/tls.h"
 
 struct listener_set;
+struct members;
 struct relay_buffers;
 struct secrets;
 struct session;
@@ -37,6 +38,8 @@ struct proxy {
 	struct secrets *secrets;
 	/* Of the above, by endpoint index; none is NULL. */
 	const struct neg_services *const *services;
+	/* By endpoint index; NULL where there are no endpoint_pairs(). */
+	struct members **members;
 	atomic_ullong next_session; /* ids, from 1 */
 	atomic_uint sessions;       /* adopted by any worker, not released */
 	atomic_bool draining;       /* new connections are turned away */
@@ -76,10 +79,19 @@ void proxy_stop(struct proxy *p);       /* ends the sessions still open, now */
 bool proxy_idle(const struct proxy *p); /* no session left */
 void proxy_free(struct proxy *p);       /* joins the threads, frees all */
 
-/* For the listener, from any thread: a connection for this worker, which counts
- * from now on.  session_new() follows, on the worker's own thread. */
-void worker_adopt(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted);
+/* A connection that was accepted. */
+struct arrival {
+	const struct endpoint *endpoint;
+	size_t listen; /* which of its listen addresses it came by */
+	int fd;
+	struct address client;
+	enum reason admitted; /* what limits_enter() said: REASON_NONE, or why
+	                       * the client is to be turned away */
+};
+
+/* For the listener, from any thread: it is for this worker, and counts from now
+ * on.  session_new() follows, on the worker's own thread. */
+void worker_adopt(struct worker *w, const struct arrival *a);
 /* `w` itself, unless another has fewer sessions. */
 struct worker *worker_least_loaded(struct worker *w);
 

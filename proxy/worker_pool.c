@@ -7,6 +7,7 @@
 
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/members.h"
 #include "proxy/secrets.h"
 #include "proxy/worker_private.h"
 
@@ -71,6 +72,25 @@ make_secrets(struct proxy *p, struct err *err)
 }
 
 static int
+make_members(struct proxy *p, struct err *err)
+{
+	const struct config *c = p->config;
+	size_t i;
+
+	p->members = calloc(c->nendpoints + 1, sizeof(struct members *));
+	if (p->members == NULL)
+		return err_set(err, "proxy: out of memory");
+	for (i = 0; i < c->nendpoints; i++) {
+		if (!endpoint_pairs(c->endpoints[i]))
+			continue;
+		p->members[i] = members_new(c->endpoints[i]);
+		if (p->members[i] == NULL)
+			return err_set(err, "proxy: out of memory");
+	}
+	return 0;
+}
+
+static int
 make_shared(struct proxy *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -88,6 +108,8 @@ make_shared(struct proxy *p, struct err *err)
 		if (p->health[i] == NULL)
 			return err_set(err, "proxy: out of memory");
 	}
+	if (make_members(p, err) == -1)
+		return -1;
 	return make_secrets(p, err);
 }
 
@@ -166,13 +188,13 @@ make_pool(struct proxy *p, struct err *err)
 }
 
 static int
-listen_at(struct proxy *p, const struct endpoint *e, const struct address *a,
+listen_at(struct proxy *p, const struct endpoint *e, size_t listen,
     struct err *err)
 {
 	struct listener_set *s;
 	size_t i;
 
-	if ((s = listener_set_new(e, a, p->nworkers, err)) == NULL)
+	if ((s = listener_set_new(e, listen, p->nworkers, err)) == NULL)
 		return -1;
 	p->sets[p->nsets++] = s;
 	for (i = 0; i < listener_set_sockets(s); i++) {
@@ -197,7 +219,7 @@ make_listeners(struct proxy *p, struct err *err)
 		const struct endpoint *e = c->endpoints[i];
 
 		for (j = 0; j < e->nlistens; j++) {
-			if (listen_at(p, e, &e->listens[j], err) == -1)
+			if (listen_at(p, e, j, err) == -1)
 				return -1;
 		}
 	}
@@ -283,6 +305,9 @@ free_shared(struct proxy *p)
 			server_health_free(p->health[i]);
 	}
 	free(p->health);
+	for (i = 0; p->members != NULL && i < p->config->nendpoints; i++)
+		members_free(p->members[i]);
+	free(p->members);
 	if (p->limits != NULL)
 		limits_free(p->limits);
 	if (p->cancels != NULL)

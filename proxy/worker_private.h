@@ -20,15 +20,12 @@ enum worker_order {
 	WORKER_QUIT = 4, /* its thread ends */
 };
 
-/* A connection that another thread has accepted. */
-struct arrival {
-	STAILQ_ENTRY(arrival) link;
-	const struct endpoint *endpoint;
-	int fd;
-	struct address client;
-	enum reason admitted;
+/* What another thread has accepted. */
+struct posted {
+	STAILQ_ENTRY(posted) link;
+	struct arrival arrival;
 };
-STAILQ_HEAD(arrival_list, arrival);
+STAILQ_HEAD(posted_list, posted);
 
 struct worker_private {
 	pthread_t thread;
@@ -40,7 +37,7 @@ struct worker_private {
 	int bell;           /* an eventfd */
 
 	pthread_mutex_t lock; /* of what follows */
-	struct arrival_list arrivals;
+	struct posted_list arrivals;
 	unsigned orders;
 };
 

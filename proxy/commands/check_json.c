@@ -136,6 +136,24 @@ json_client_leg(struct json *j, const struct checked *k)
 	json_end_object(j);
 }
 
+/* Which listen address stands for which server, where they do. */
+static void
+json_pairs(struct json *j, const struct endpoint *e)
+{
+	char at[ADDRESS_TEXT_MAX];
+	size_t i;
+
+	json_array(j, "pairs");
+	for (i = 0; endpoint_pairs(e) && i < e->nlistens; i++) {
+		json_object(j, NULL);
+		json_string(j, "listen",
+		    address_format(&e->listens[i], at, sizeof(at)));
+		json_string(j, "server", e->servers[i].text);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
 static void
 json_server_leg(struct json *j, const struct checked *k)
 {
@@ -146,6 +164,7 @@ json_server_leg(struct json *j, const struct checked *k)
 	for (i = 0; i < e->nservers; i++)
 		json_server(j, e, &e->servers[i]);
 	json_end_array(j);
+	json_pairs(j, e);
 	json_string(j, "ssl_mode", ssl_mode_name(e->mode));
 	if (!k->tls[LEG_SERVER])
 		return;

@@ -11,6 +11,7 @@
 #define INDENT           (2 + LABEL_WIDTH + 1)
 #define LINE_WIDTH       79
 #define SETTING_TEXT_MAX 160 /* "timeouts.idle=600" */
+#define SERVER_TEXT_MAX  (HOST_MAX + sizeof("[]:65535"))
 /* More anchors than these are counted, and only the first of them shown. */
 #define ANCHORS_ALL   20
 #define ANCHORS_FIRST 3
@@ -190,20 +191,27 @@ print_target(FILE *to, const struct endpoint *e, const struct target *t)
 	}
 }
 
+static const char *
+server_text(const struct server *s, char *text, size_t size)
+{
+	if (s->host == NULL)
+		return s->text;
+	(void)snprintf(text, size, strchr(s->host, ':') ? "[%s]:%u" : "%s:%u",
+	    s->host, s->port);
+	return text;
+}
+
 static void
 print_servers(FILE *to, const struct endpoint *e)
 {
+	char text[SERVER_TEXT_MAX];
 	size_t i;
 
 	for (i = 0; i < e->nservers; i++) {
 		const struct server *s = &e->servers[i];
 
-		if (s->host == NULL)
-			row(to, i == 0 ? "server" : "", "%s", s->text);
-		else
-			row(to, i == 0 ? "server" : "",
-			    strchr(s->host, ':') ? "[%s]:%u" : "%s:%u", s->host,
-			    s->port);
+		row(to, i == 0 ? "server" : "", "%s",
+		    server_text(s, text, sizeof(text)));
 		if (e->mode == SSL_MODE_NONE)
 			continue;
 		print_target(to, e, &s->target);
@@ -235,12 +243,16 @@ print_server_leg(FILE *to, const struct checked *list, const struct checked *k)
 static void
 print_listens(FILE *to, const struct endpoint *e)
 {
-	char at[ADDRESS_TEXT_MAX];
+	char at[ADDRESS_TEXT_MAX], text[SERVER_TEXT_MAX];
+	bool pairs = endpoint_pairs(e);
 	size_t i;
 
 	for (i = 0; i < e->nlistens; i++)
-		row(to, i == 0 ? "listen" : "", "%s",
-		    address_format(&e->listens[i], at, sizeof(at)));
+		row(to, i == 0 ? "listen" : "", "%s%s%s",
+		    address_format(&e->listens[i], at, sizeof(at)),
+		    pairs ? ", which stands for " : "",
+		    pairs ? server_text(&e->servers[i], text, sizeof(text))
+			  : "");
 }
 
 static void

@@ -145,6 +145,22 @@ choose_option(const struct neg_option *o, union play_options *options,
 	}
 }
 
+/* Those of the transcripts. */
+static void
+choose_members(struct play_setup *setup)
+{
+	static const struct play_member members[] = {
+		{ "127.0.0.1:27018", "db1.internal", 27017 },
+		{ "127.0.0.1:27019", "db2.internal", 27017 },
+		{ "127.0.0.1:27020", "db3.internal", 27017 },
+	};
+
+	if (setup->ops->pairs == NULL || !setup->ops->pairs(&setup->options))
+		return;
+	memcpy(setup->members, members, sizeof(members));
+	setup->nmembers = sizeof(members) / sizeof(members[0]);
+}
+
 static struct play_setup
 choose_setup(struct rd *r)
 {
@@ -156,6 +172,7 @@ choose_setup(struct rd *r)
 	setup.policy = choose_policy(setup.ops, rules);
 	for (; o != NULL && o->name != NULL; o++)
 		choose_option(o, &setup.options, rules, rest);
+	choose_members(&setup);
 	setup.local[LEG_CLIENT] = (rules & RULE_LOCAL_CLIENT) != 0;
 	setup.local[LEG_SERVER] = (rules & RULE_LOCAL_SERVER) != 0;
 	setup.no_services = (rest & REST_NO_SERVICES) != 0;

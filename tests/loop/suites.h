@@ -37,6 +37,12 @@ void nothing_of_a_login_stays_in_shared_buffers(void);
 void drain_of_the_woken(void);
 void end_without_close_notify_is_what_its_protocol_says(void);
 
+/* members.c */
+void units_are_told_in_other_words_on_all_legs(void);
+void units_are_told_in_other_words_however_they_come(void);
+void rewritten_units_outlast_a_paused_reader(void);
+void session_goes_to_the_server_of_its_address(void);
+
 /* waits.c */
 void dial_waits_for_a_client_that_stays(void);
 void client_that_left_at_once_is_not_dialled_for(void);

@@ -15,6 +15,10 @@ enum message_type {
 	WOKEN = 'w',
 	NUDGE = 'N',
 	NUDGED = 'n',
+	MEMBERS = 'M',
+	TOLD = 'm',
+	WHERE = 'P',
+	HERE = 'p',
 	REFUSED = 'E',
 	AGAIN = 'A',
 	MOVE = TOY_MOVE,
@@ -65,6 +69,50 @@ static const struct neg_units toy_units = { .head = HEAD,
 	.length = toy_length,
 	.judge = toy_judge };
 
+static enum unit_act
+toy_judge_server(struct rd before, struct rd peek)
+{
+	uint8_t type;
+
+	(void)before;
+	rd_skip(&peek, HEAD);
+	type = rd_u8(&peek);
+	return type == MEMBERS || type == WHERE ? UNIT_TAKE : UNIT_PASS;
+}
+
+static bool
+toy_rewrite(const struct negotiator *n, struct rd unit, struct wr *out)
+{
+	const struct neg_members *m = n->members;
+	const struct neg_member *own = &m->list[n->member];
+	uint8_t type;
+
+	rd_skip(&unit, HEAD);
+	type = rd_u8(&unit);
+	if (type == WHERE) {
+		wr_be16(out,
+		    (uint16_t)(PEEK + strlen(own->listen) + 2 +
+			strlen(own->host)));
+		wr_u8(out, HERE);
+		wr_string(out, own->listen);
+		wr_be16(out, own->port);
+		wr_string(out, own->host);
+		return true;
+	}
+	wr_be16(out, (uint16_t)(PEEK + unit.left + 2));
+	wr_u8(out, TOLD);
+	wr_bytes(out, unit.at, unit.left);
+	wr_u8(out, (uint8_t)('0' + n->member));
+	wr_u8(out, (uint8_t)('0' + m->n));
+	return true;
+}
+
+static const struct neg_units toy_units_of_members = { .head = HEAD,
+	.peek = PEEK,
+	.length = toy_length,
+	.judge = toy_judge_server,
+	.rewrite = toy_rewrite };
+
 struct message {
 	size_t len;
 	uint8_t type;
@@ -104,7 +152,10 @@ toy_delay(const struct negotiator *n)
 static struct verdict
 toy_relay(struct negotiator *n)
 {
-	n->units[LEG_CLIENT] = &toy_units;
+	if (n->ops->pairs != NULL)
+		n->units[LEG_SERVER] = &toy_units_of_members;
+	else
+		n->units[LEG_CLIENT] = &toy_units;
 	return neg_relay();
 }
 
@@ -306,19 +357,29 @@ toy_redirects(const void *options)
 	return &hosts;
 }
 
-#define TOY(its_name, leaves_so)                                         \
-	{                                                                \
-		.name = (its_name), .window = WINDOW,                    \
-		.state_size = sizeof(struct toy_state_of),               \
-		.server_start = NEG_START_FIRST, .client_chooses = true, \
-		.no_close_notify = (leaves_so), .step = toy_step,        \
-		.refuse = toy_refuse, .where = toy_where                 \
+static bool
+toy_pairs(const void *options)
+{
+	(void)options;
+	return true;
+}
+
+#define TOY(its_name, leaves_so, pairs_so)                                 \
+	{                                                                  \
+		.name = (its_name), .window = WINDOW,                      \
+		.state_size = sizeof(struct toy_state_of),                 \
+		.server_start = NEG_START_FIRST, .client_chooses = true,   \
+		.no_close_notify = (leaves_so), .pairs = (pairs_so),       \
+		.step = toy_step, .refuse = toy_refuse, .where = toy_where \
 	}
 
-const struct neg_ops toy = TOY("toy", false);
-const struct neg_ops toy_without_goodbye = TOY("toy_without_goodbye", true);
-const struct neg_ops toy_that_waits = TOY("toy_that_waits", false);
-const struct neg_ops toy_that_waits_long = TOY("toy_that_waits_long", false);
+const struct neg_ops toy = TOY("toy", false, NULL);
+const struct neg_ops toy_without_goodbye =
+    TOY("toy_without_goodbye", true, NULL);
+const struct neg_ops toy_that_waits = TOY("toy_that_waits", false, NULL);
+const struct neg_ops toy_that_waits_long =
+    TOY("toy_that_waits_long", false, NULL);
+const struct neg_ops toy_of_members = TOY("toy_of_members", false, toy_pairs);
 const struct neg_ops toy_that_moves = {
 	.name = "toy_that_moves",
 	.window = WINDOW,

@@ -65,20 +65,46 @@ world_init(struct world *w)
 	    w->log);
 }
 
+const char *
+world_listen_text(unsigned endpoint, unsigned listen)
+{
+	static _Thread_local char text[sizeof("255.255.255.255:65535")];
+	unsigned host = listen_host(endpoint);
+
+	(void)snprintf(text, sizeof(text), "%u.%u.%u.%u:%u", host >> 24,
+	    host >> 16 & 0xff, host >> 8 & 0xff, host & 0xff,
+	    LISTEN_PORT + listen);
+	return text;
+}
+
+static unsigned
+add_endpoint(struct world *w, const char *engine, const char *name,
+    unsigned nlistens, const char *servers, const char *settings)
+{
+	unsigned i;
+
+	assert(w->nendpoints < ENDPOINTS_MAX);
+	text_add(w, "%s\n{ name = \"%s\"; engine = \"%s\";\n  listen = [ ",
+	    w->nendpoints > 0 ? "," : "", name, engine);
+	for (i = 0; i < nlistens; i++)
+		text_add(w, "%s\"%s\"", i > 0 ? ", " : "",
+		    world_listen_text(w->nendpoints, i));
+	text_add(w, " ]; server = %s;\n  %s }", servers, settings);
+	return w->nendpoints++;
+}
+
 unsigned
 world_add_server(struct world *w, const char *engine, const char *name,
     const char *server, const char *settings)
 {
-	unsigned host = listen_host(w->nendpoints);
+	return add_endpoint(w, engine, name, 1, server, settings);
+}
 
-	assert(w->nendpoints < ENDPOINTS_MAX);
-	text_add(w,
-	    "%s\n{ name = \"%s\"; engine = \"%s\";\n"
-	    "  listen = \"%u.%u.%u.%u:%u\"; server = %s;\n  %s }",
-	    w->nendpoints > 0 ? "," : "", name, engine, host >> 24,
-	    host >> 16 & 0xff, host >> 8 & 0xff, host & 0xff, LISTEN_PORT,
-	    server, settings);
-	return w->nendpoints++;
+unsigned
+world_add_listens(struct world *w, const char *name, unsigned nlistens,
+    const char *servers, const char *settings)
+{
+	return add_endpoint(w, "postgres", name, nlistens, servers, settings);
 }
 
 unsigned
@@ -161,12 +187,18 @@ world_fini(struct world *w)
 int
 world_connect(const struct world *w, unsigned endpoint)
 {
+	return world_connect_by(w, endpoint, 0);
+}
+
+int
+world_connect_by(const struct world *w, unsigned endpoint, unsigned listen)
+{
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)w;
 	sin.sin_addr.s_addr = htonl(listen_host(endpoint));
-	sin.sin_port = htons(LISTEN_PORT);
+	sin.sin_port = htons((unsigned short)(LISTEN_PORT + listen));
 	if (fd == -1 ||
 	    connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1) {
 		perror("connect to the proxy");

@@ -47,6 +47,9 @@ unsigned world_add(struct world *w, const char *name, const struct fake *fake,
 /* The same of any engine, to any servers: "\"127.0.0.1:1\"", or a list. */
 unsigned world_add_server(struct world *w, const char *engine, const char *name,
     const char *servers, const char *settings);
+/* The same with as many listen addresses as there are servers. */
+unsigned world_add_listens(struct world *w, const char *name, unsigned nlistens,
+    const char *servers, const char *settings);
 /* Prints what is wrong and exits if there is anything. */
 void world_start(struct world *w);
 /* The same in two: who connects in between is accepted afterwards. */
@@ -55,6 +58,10 @@ void world_accept(struct world *w);
 void world_fini(struct world *w); /* stops everything */
 
 int world_connect(const struct world *w, unsigned endpoint);
+/* By another of its listen addresses than the first. */
+int world_connect_by(const struct world *w, unsigned endpoint, unsigned listen);
+/* What that address is called; of static memory. */
+const char *world_listen_text(unsigned endpoint, unsigned listen);
 /* No session is left, nor a descriptor of one. */
 bool world_settles(struct world *w);
 

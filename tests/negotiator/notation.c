@@ -88,6 +88,7 @@ static const struct length {
 	{ "be32[", 4, false, true },
 	{ "n32[", 4, false, false },
 	{ "ln32[", 4, true, false },
+	{ "le32[", 4, true, true },
 	{ "n8[", 1, false, false },
 	{ "n16[", 2, false, false },
 };

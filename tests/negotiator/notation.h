@@ -6,6 +6,7 @@
  *	be32[ ... ]         with a 32-bit length before it, which counts itself
  *	n32[ ... ]          with one that does not
  *	ln32[ ... ]         the same, the lowest byte first
+ *	le32[ ... ]         the lowest byte first, and it counts itself
  *	n8[ ... ]           with a length of one byte, which does not count
  *	                    itself either
  *	n16[ ... ]          of two bytes, which do not either

@@ -40,6 +40,9 @@ struct play {
 	uint64_t passing[LEG_COUNT];             /* of a unit that is watched */
 	uint8_t before[LEG_COUNT][NEG_HEAD_MAX]; /* its head */
 	size_t nbefore[LEG_COUNT];
+	size_t taking[LEG_COUNT]; /* of a unit that is to be rewritten */
+	struct neg_member list[PLAY_MEMBERS_MAX];
+	struct neg_members members;
 };
 
 static const char *const leg_names[LEG_COUNT] = { "client", "server" };
@@ -406,10 +409,15 @@ carry_out_relay(struct play *p)
 		log_bytes(p, "relay, key", key->bytes, key->len);
 	else if (p->n.units[LEG_CLIENT] != NULL)
 		fputs("relay, watching client\n", p->log);
+	else if (p->n.units[LEG_SERVER] != NULL)
+		fputs("relay, watching server\n", p->log);
 	else
 		fputs("relay\n", p->log);
-	promise(p, p->n.units[LEG_SERVER] == NULL, "watches the server");
+	promise(p,
+	    p->n.units[LEG_CLIENT] == NULL || p->n.units[LEG_SERVER] == NULL,
+	    "watches both");
 	p->passing[LEG_CLIENT] = p->passing[LEG_SERVER] = 0;
+	p->taking[LEG_CLIENT] = p->taking[LEG_SERVER] = 0;
 	p->nbefore[LEG_CLIENT] = p->nbefore[LEG_SERVER] = 0;
 	p->state = PLAY_RELAYING;
 }
@@ -519,11 +527,70 @@ relay_bytes(struct play *p, enum leg_id from, size_t n)
 	row_drop(&p->unread[from], n);
 }
 
+static void
+begin_unit(struct play *p, enum leg_id from, enum unit_act act, uint64_t len)
+{
+	const struct neg_units *u = p->n.units[from];
+
+	memcpy(p->before[from], p->unread[from].at, u->head);
+	p->nbefore[from] = u->head;
+	if (act == UNIT_PASS) {
+		p->passing[from] = len;
+		return;
+	}
+	promise(p, u->rewrite != NULL, "takes what it does not rewrite");
+	promise(p, len <= NEG_UNIT_MAX, "takes a unit that is too long");
+	p->taking[from] = (size_t)len;
+}
+
+/* In memory of their own, to the byte, both what it reads and what it may
+ * write. */
+static void
+rewrite_unit(struct play *p, enum leg_id from, size_t len)
+{
+	struct wr out = { .cap = NEG_REWRITE_MAX };
+	struct rd unit = { .left = len };
+	uint8_t *copy = must(malloc(len));
+
+	out.base = must(malloc(out.cap));
+	memcpy(copy, p->unread[from].at, len);
+	unit.at = copy;
+	if (p->n.units[from]->rewrite(&p->n, unit, &out)) {
+		promise(p, !out.full, "rewrote more than there was room for");
+		row_append(&p->said[leg_other(from)], out.base, out.len);
+		row_drop(&p->unread[from], len);
+	} else {
+		relay_bytes(p, from, len);
+	}
+	free(copy);
+	free(out.base);
+}
+
+/* False if it is not there whole. */
+static bool
+take_unit(struct play *p, enum leg_id from)
+{
+	const size_t len = p->taking[from];
+
+	if (p->unread[from].len < len)
+		return false;
+	p->taking[from] = 0;
+	rewrite_unit(p, from, len);
+	return true;
+}
+
+static enum unit_act
+judged(const struct neg_units *u, struct rd before, struct rd look)
+{
+	return u->judge == NULL ? UNIT_PASS : u->judge(before, look);
+}
+
 /* The unit that the unread bytes begin with; false if it cannot be judged, or
- * is not to pass. */
+ * neither passes nor is rewritten. */
 static bool
 judge_unit(struct play *p, enum leg_id from)
 {
+	enum unit_act act = UNIT_WAKE;
 	const struct neg_units *u = p->n.units[from];
 	const struct row *r = &p->unread[from];
 	struct rd look = { .at = r->at, .left = r->len };
@@ -537,10 +604,8 @@ judge_unit(struct play *p, enum leg_id from)
 	look.left = least(len, u->peek);
 	if (len >= u->head && r->len < look.left)
 		return false;
-	if (len >= u->head && u->judge(before, look) == UNIT_PASS) {
-		memcpy(p->before[from], look.at, u->head);
-		p->nbefore[from] = u->head;
-		p->passing[from] = len;
+	if (len >= u->head && (act = judged(u, before, look)) != UNIT_WAKE) {
+		begin_unit(p, from, act, len);
 		return true;
 	}
 	log_said(p);
@@ -558,8 +623,11 @@ relay_units(struct play *p, enum leg_id from)
 
 	while (r->len > 0) {
 		size_t n = least(p->passing[from], r->len);
+		bool taking = p->taking[from] > 0;
 
-		if (n == 0 && !judge_unit(p, from))
+		if (taking && !take_unit(p, from))
+			return;
+		if (!taking && n == 0 && !judge_unit(p, from))
 			return;
 		relay_bytes(p, from, n);
 		p->passing[from] -= n;
@@ -584,8 +652,8 @@ relay_leg(struct play *p, enum leg_id from)
 	return p->state == PLAY_RELAYING && receive(p, from);
 }
 
-/* The server first, which is not watched: what it has said goes on, whatever
- * the client's bytes turn out to be.  True: it was woken, and is to be asked
+/* The server first, which never wakes: what it has said goes on, whatever the
+ * client's bytes turn out to be.  True: it was woken, and is to be asked
  * again. */
 static bool
 relay_all(struct play *p)
@@ -619,13 +687,22 @@ pass_on(struct play *p, enum leg_id from)
 		row_empty(&p->arriving[from]); /* there is no server any more */
 }
 
+/* A unit that is held may be longer than the window. */
+static size_t
+room_for(const struct play *p, enum leg_id from)
+{
+	const size_t window = p->n.ops->window, taking = p->taking[from];
+
+	return (taking > window ? taking : window) - p->unread[from].len;
+}
+
 /* One slice of what is on its way; false if there is no more, or no room.
  * Where TLS may stop each byte is a record of its own. */
 static bool
 receive(struct play *p, enum leg_id from)
 {
 	struct row *arriving = &p->arriving[from];
-	size_t n = p->n.ops->window - p->unread[from].len;
+	size_t n = room_for(p, from);
 
 	if (p->setup.slice > 0 && n > p->setup.slice)
 		n = p->setup.slice;
@@ -696,6 +773,23 @@ watch_window(struct play *p)
 		    "a message longer than the window");
 }
 
+static void
+set_members(struct play *p)
+{
+	const struct play_setup *setup = &p->setup;
+	size_t i;
+
+	for (i = 0; i < setup->nmembers; i++)
+		p->list[i] = (struct neg_member){
+			.host = setup->members[i].host,
+			.port = setup->members[i].port,
+			.listen = setup->members[i].listen,
+		};
+	p->members = (struct neg_members){ .list = p->list, .n = i };
+	p->n.members = i > 0 ? &p->members : NULL;
+	p->n.member = setup->own;
+}
+
 struct play *
 play_new(const struct play_setup *setup, FILE *log)
 {
@@ -710,6 +804,7 @@ play_new(const struct play_setup *setup, FILE *log)
 		p->n.options = &p->setup.options;
 	p->n.services = setup->no_services ? NULL : &play_services;
 	p->n.state = must(calloc(1, setup->ops->state_size + 1));
+	set_members(p);
 	p->n.leg[LEG_CLIENT].local = setup->local[LEG_CLIENT];
 	p->n.leg[LEG_SERVER].local = setup->local[LEG_SERVER];
 	for (i = 0; i < LEG_COUNT; i++) {

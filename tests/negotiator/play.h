@@ -17,7 +17,8 @@
  *	clear client         its TLS was stopped
  *	records client 12    so many of the bytes played are left to TLS
  *	deliver
- *	relay                or: relay, key WORDS; relay, watching client
+ *	relay                or: relay, key WORDS; relay, watching client, or
+ *	                     server
  *	woken by client      by one of the units that were watched
  *	broken by client     what cannot be a unit: the session would end
  *	end REASON client: TEXT; HINT
@@ -40,6 +41,8 @@
 #include "protocols/negotiator.h"
 
 #define PLAY_OPTIONS_MAX 256 /* bytes */
+#define PLAY_MEMBERS_MAX 4
+#define PLAY_NAME_MAX    64
 
 /* Room for the struct of whatever engine. */
 union play_options {
@@ -56,6 +59,13 @@ enum play_failure {
 	PLAY_FAILS_REDIRECT, /* to connect to where it sends us on to */
 };
 
+/* A server, and the listen address that stands for it. */
+struct play_member {
+	char listen[PLAY_NAME_MAX];
+	char host[PLAY_NAME_MAX];
+	uint16_t port;
+};
+
 struct play_setup {
 	const struct neg_ops *ops;
 	struct neg_policy policy;
@@ -67,8 +77,12 @@ struct play_setup {
 	bool local[LEG_COUNT]; /* a unix socket */
 	bool no_services;      /* none are lent, as where nobody logs in */
 	enum play_failure fails;
-	char host[64]; /* of the server; empty: it has none */
-	size_t slice;  /* bytes that arrive at once; 0: all of them */
+	char host[PLAY_NAME_MAX]; /* of the server; empty: it has none */
+	/* And which of them the session is of; none: nothing of the kind. */
+	struct play_member members[PLAY_MEMBERS_MAX];
+	size_t nmembers;
+	size_t own;
+	size_t slice; /* bytes that arrive at once; 0: all of them */
 };
 
 /*

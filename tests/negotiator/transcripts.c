@@ -17,6 +17,9 @@
  *	fails connect | client tls | server tls | anew | redirect
  *	early "GET"                 what the client has said before the start
  *	host db.example             where the server is
+ *	member 1.2.3.4:7 db1 27017  a listen address, the server that it stands
+ *	                            for; up to four of them
+ *	own 1                       which of them was connected to, from 0
  *
  * and then what is said, each followed by all that must come of it, indented
  * (twice: the line before goes on), in the words of play.h and notation.h:
@@ -272,6 +275,18 @@ set_leaf(struct play_setup *setup, const struct notation *names,
 }
 
 static bool
+set_member(struct play_setup *setup, const char *text)
+{
+	struct play_member *m = &setup->members[setup->nmembers];
+
+	if (setup->nmembers == PLAY_MEMBERS_MAX ||
+	    sscanf(text, "%63s %63s %hu", m->listen, m->host, &m->port) != 3)
+		return false;
+	setup->nmembers++;
+	return true;
+}
+
+static bool
 set(struct play_setup *setup, const struct notation *names, const char *line)
 {
 	static const char *const client[] = { "off", "allow", "require", NULL };
@@ -299,6 +314,11 @@ set(struct play_setup *setup, const struct notation *names, const char *line)
 		return setup->ops != NULL && set_option(setup, names, value);
 	else if ((value = after(line, "local ")) != NULL)
 		return set_local(setup, value);
+	else if ((value = after(line, "member ")) != NULL)
+		return set_member(setup, value);
+	else if ((value = after(line, "own ")) != NULL)
+		return (setup->own = strtoul(value, NULL, 10)) <
+		    setup->nmembers;
 	else if ((value = after(line, "services ")) != NULL)
 		setup->no_services = strcmp(value, "none") == 0;
 	else if ((value = after(line, "leaf ")) != NULL)

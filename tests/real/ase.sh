@@ -1,8 +1,9 @@
 #!/bin/bash
 # ase.sh - SAP ASE: TDS 5.0, whose TLS begins with the connection.
 #
-# No client of it here has TLS: where a client's leg is to have it, a small
-# program (clients/tls_front.py) puts TLS around what the client says.
+# No client of it here has TLS: FreeTDS 1.5 begins with it if told to, and then
+# says a PRELOGIN, as to SQL Server.  Where a client's leg is to have TLS, a
+# small program (clients/tls_front.py) puts it around what the client says.
 . "$(dirname "$0")/lib.sh"
 . "$REAL/drivers_tds.sh"
 . "$REAL/doubles.sh"
@@ -73,8 +74,8 @@ clients_alone() {
 }
 
 # --- the tables ------------------------------------------------------------
-# A client's leg (with TLS: through a front) by client_tls, a server's by mode
-# and by whether it has TLS; sqlserver.txt says what the words mean.
+# A client's leg (with TLS: through a front) by client_tls, a server's by mode and
+# by whether it has TLS.
 
 client_leg() { # clear|tls CLIENT_TLS
 	case $1:$2 in
@@ -123,18 +124,23 @@ matrix_doubles() {
 	double clear other
 }
 
+# Where clients in clear meet a listener that demands TLS, what they say is
+# seen: that one is not where nothing may be.
 matrix_endpoints() {
-	local mode front server name where
+	local mode front server where at
 	for mode in $MODES; do
 		for server in clear tls; do
+			at=$server
+			[ "$mode:$server" != none:tls ] || at=tls-too
 			for front in $FRONTS; do
-				name=$front.$mode.$server where=plain
+				where=plain
 				[ "$front" != require ] || where=secret
-				[ "$mode:$server" != none:tls ] || server=tls-too
-				add "$name" $where "${port[$server]}" "$mode" \
+				add "$front.$mode.$server" $where \
+					"${port[$at]}" "$mode" \
 					"$(trust "$mode") $(front "$front")"
-				server=${server%-too}
 			done
+			add "clear.$mode.$server" other "${port[$at]}" \
+				"$mode" "$(trust "$mode") $(front require)"
 		done
 	done
 }
@@ -147,68 +153,78 @@ matrix_fronts() {
 	done
 }
 
-cell() { # CLIENT LEG FRONT MODE SERVER LINE
-	local client server name=$3.$4.$5 want text
+cell() { # CLIENT LEG FRONT MODE SERVER NAME LINE
+	local client server want text
 	text="$1 $2, client_tls $3, $4, the server $5"
 	client=$(client_leg "$2" "$3")
 	server=$(server_leg "$4" "$5")
 	case $client:$server in
 	clear:clear | tls:clear) want="^[0-9]+ $CANARY\|clear\|42\$" ;;
 	clear:tls | tls:tls) want="^[0-9]+ $CANARY\|TLSv1\.[23]\|42\$" ;;
-	closed:*) want='^[0-9]+ [^|]+$' server='client_tls|protocol' ;;
-	refused:*) want='TLS' server="client_tls|$server" ;;
+	closed:*) want='^[0-9]+ [^|]+$' server='client_tls' ;;
+	refused:*) want='dbtls: client does not use TLS' server=client_tls ;;
 	*:lost) want='^[0-9]+ [^|]+$' ;;
-	*) want='dbtls' ;;
+	*) want='dbtls: ' ;;
 	esac
-	check "$text" "$want" echo "$6"
+	check "$text" "$want" echo "$7"
 	[[ ! $server =~ ^(clear|tls|lost)$ ]] || return 0
 	check "$text: the reason" "^($server)\$" \
-		dbtls_value proxy session.refused "$name" reason
+		dbtls_value proxy session.refused "$6" reason
+}
+
+# What a client's leg is to go to: the listener, or a front of it.
+matrix_at() { # LEG FRONT MODE SERVER
+	case $1:$2 in
+	clear:require) echo "clear.$3.$4" ;;
+	front:*) echo "tls:$2.$3.$4" ;;
+	*) echo "$2.$3.$4" ;;
+	esac
 }
 
 matrix() {
-	local client leg front mode server prefix ports said name
+	local client leg
 	for client in tsql13 tsql15 jtds; do
 		have "$client" || continue
-		for leg in clear tls; do
-			prefix='' ports=()
-			[ $leg = clear ] || prefix=tls:
-			for name in "${!port[@]}"; do
-				[[ $name =~ ^$prefix(off|allow|require)\. ]] &&
-					ports+=("${port[$name]}")
-			done
-			said=$(ase_ask "$client" not_sup - "$SQL" \
-				"${ports[@]}" 2>&1)
-			matrix_rows "$client" "$leg" "$said"
+		for leg in clear front; do
+			matrix_ask "$client" "$leg"
 		done
 	done
 }
-matrix_rows() { # CLIENT LEG SAID
-	local name
+matrix_ask() { # CLIENT LEG
+	local front mode server said name ports=()
+	for name in "${!port[@]}"; do
+		case $2:$name in
+		clear:off.* | clear:allow.* | clear:clear.* | front:tls:*)
+			ports+=("${port[$name]}")
+			;;
+		esac
+	done
+	said=$(ase_ask "$1" not_sup - "$SQL" "${ports[@]}" 2>&1)
 	for front in $FRONTS; do
 		for mode in $MODES; do
 			for server in clear tls; do
-				name=$prefix$front.$mode.$server
-				cell "$1" "$2" "$front" "$mode" "$server" \
-					"$(said_at "${port[$name]}" "$3")"
+				matrix_cell "$1" "$2" "$front" "$mode" "$server"
 			done
 		done
 	done
 }
+matrix_cell() { # CLIENT LEG FRONT MODE SERVER
+	local at leg=tls
+	at=$(matrix_at "$2" "$3" "$4" "$5")
+	[ "$2" != clear ] || leg=clear
+	cell "$1" $leg "$3" "$4" "$5" "${at#tls:}" \
+		"$(said_at "${port[$at]}" "$said")"
+}
 
-# --- names, and old servers ------------------------------------------------
+# --- names -----------------------------------------------------------------
 
 # shellcheck disable=SC2046
 names_endpoints() {
-	local name
+	local name double settings
 	double host other $(double_tls cn)
 	double san other $(double_tls good)
 	double parts other $(double_tls dn)
 	double impostor other $(double_tls unknown)
-	double old other --tls-min 1.0 --tls-max 1.1 \
-		--ciphers DEFAULT:@SECLEVEL=0 $(double_tls rsa)
-	double rsa-kx other --tls-max 1.2 --ciphers AES128-SHA \
-		$(double_tls rsa)
 	while IFS=: read -r name double settings; do
 		add "$name" other "${port[$double]}" verify-full \
 			"$(here "ca = [ \"@/ca.crt\" ];") $settings"
@@ -216,55 +232,202 @@ names_endpoints() {
 		cn-is-it:tls:server_dn = "CN=ORDERS";
 		cn-other-case:tls:server_dn = "CN=orders";
 		cn-other:tls:server_dn = "CN=SALES";
+		cn-part:tls:server_dn = "CN=ORDER";
 		cn-not-asked:tls:server_name = "db.test";
 		cn-as-host:host:server_name = "db.test";
+		san-as-host:san:server_name = "db.test";
+		san-other:san:server_name = "other.test";
 		dn-not-host:san:server_dn = "CN=db.test";
 		dn-whole:parts:server_dn = "C=DE,O=Example\\\\, Inc.,OU=a+OU=b,CN=Orders";
 		dn-part:parts:server_dn = "C=DE,CN=Orders";
 		other-ca:impostor:server_dn = "CN=unknown";
-		old-refused:old:server_name = "db.test";
-		old-admitted:old:server_name = "db.test"; tls = { min = "1.0"; seclevel = 0; };
-		kx-refused:rsa-kx:server_name = "db.test";
-		kx-admitted:rsa-kx:server_name = "db.test"; tls = { ciphers = "AES128-SHA"; };
+		pinned:tls:server_dn = "CN=ORDERS"; pin = "$(pin_of san)";
 	TABLE
+	add of-one other "${port[tls]}" verify-full "$(here "ca = [ \"@/ca.crt\" ];
+		server_dn = \"CN=SALES\";")"
+	of_one_overrides
 	add nobody other 9 verify-full "$(trust verify-full)"
 }
 
+# The server's own name takes the place of the endpoint's.
+of_one_overrides() {
+	endpoints[-1]=${endpoints[-1]/server = \"127.0.0.1:${port[tls]}\"/server = \
+		{ address = \"127.0.0.1:${port[tls]}\"; server_dn = \"CN=ORDERS\"; \}}
+}
+
+pin_of() { # CERTIFICATE
+	printf 'sha256//%s' "$(openssl x509 -in "$PKI/good.crt" -noout -pubkey |
+		openssl pkey -pubin -outform DER |
+		openssl dgst -sha256 -binary | base64)"
+}
+
 names() {
-	local name want
-	have tsql15 || return 0
-	while read -r name want; do
-		if [ "$want" = ok ]; then
-			check "$name" "$CANARY\|TLS" ase_ask tsql15 not_sup - \
-				"$SQL" "${port[$name]}"
-			continue
-		fi
-		check "$name: the client reads why" 'dbtls|TLS|certificate' \
-			ase_ask tsql15 not_sup - "$SQL" "${port[$name]}"
-		check "$name: the reason" "^($want)\$" \
-			dbtls_value proxy session.refused "$name" reason
+	local name want client text
+	while read -r name want text; do
+		for client in tsql13 jtds; do
+			have $client || continue
+			name_checked $client "$name" "$want" "$text"
+		done
 	done <<-TABLE
 		cn-is-it ok
-		cn-other-case name_mismatch
-		cn-other name_mismatch
-		cn-not-asked name_mismatch
+		cn-other-case ok
+		cn-other name_mismatch 4002.*ORDERS
+		cn-part name_mismatch 4002.*ORDERS
+		cn-not-asked name_mismatch 4002.*ORDERS
 		cn-as-host ok
-		dn-not-host name_mismatch
+		san-as-host ok
+		san-other name_mismatch 4002.*db\.test
+		dn-not-host name_mismatch 4002
 		dn-whole ok
-		dn-part name_mismatch
-		other-ca untrusted
-		old-refused weak|handshake
-		old-admitted ok
-		kx-refused weak|handshake
-		kx-admitted ok
-		nobody connect
+		dn-part name_mismatch 4002
+		other-ca untrusted 4002.*dbtls
+		pinned pin_mismatch 4002.*dbtls
+		of-one ok
+		nobody connect 40613.*could.not.connect
 	TABLE
-	if have jtds; then
-		check "jTDS prints why" 'ORDERS|SALES' ase_ask jtds not_sup - \
-			"$SQL" "${port[cn-other]}"
+}
+name_checked() { # CLIENT NAME WANT TEXT
+	if [ "$3" = ok ]; then
+		check "$2, $1" "$CANARY\|TLS" ase_ask "$1" not_sup - "$SQL" \
+			"${port[$2]}"
+		return
 	fi
-	check "check says that an endpoint is weak" 'LEGACY' \
-		"$DBTLS" check -c "$WORK/proxy.conf"
+	check "$2: $1 prints why" "$4" ase_ask "$1" not_sup - "$SQL" \
+		"${port[$2]}"
+	check "$2: the reason" "^$3\$" \
+		dbtls_value proxy session.refused "$2" reason
+}
+
+# --- servers that are old --------------------------------------------------
+# TLS 1.0 at most, and a key exchange by RSA; TLS 1.2, but no newer exchange.
+
+# shellcheck disable=SC2046
+old_endpoints() {
+	double old other --tls-min 1.0 --tls-max 1.0 \
+		--ciphers AES128-SHA:@SECLEVEL=0 $(double_tls rsa)
+	double rsa-kx other --tls-max 1.2 --ciphers AES128-SHA \
+		$(double_tls rsa)
+	add old-refused other "${port[old]}" verify-full \
+		"$(here "ca = [ \"@/ca.crt\" ];") server_name = \"db.test\";"
+	add kx other "${port[rsa-kx]}" verify-full \
+		"$(here "ca = [ \"@/ca.crt\" ];") server_name = \"db.test\";"
+}
+
+old() {
+	local remedy said
+	check "an old server is refused, tsql prints what to do" \
+		'4002.*tls = \{ min = "1\.0"; seclevel = 0; \}' \
+		ase_ask tsql13 not_sup - "$SQL" "${port[old-refused]}"
+	check "an old server is refused: the reason" '^weak$' \
+		dbtls_value proxy session.refused old-refused reason
+	check_events "nothing was said to it" old login 0
+	check "an exchange by RSA in TLS 1.2 is not weak" "$CANARY\|TLSv1\.2" \
+		ase_ask tsql13 not_sup - "$SQL" "${port[kx]}"
+	said=$("$DBTLS" test old-refused -c "$WORK/proxy.conf" 2>&1)
+	remedy=$(grep -oE 'tls = \{ [^}]*\};' <<<"$said" | head -n 1)
+	check "dbtls test prints the line that would admit it" \
+		'^tls = \{ min = "1\.0"; seclevel = 0; \};$' echo "$remedy"
+	check "check does not call it weak" '^0 ' legacy_of proxy
+	add old-admitted other "${port[old]}" verify-full \
+		"$(here "ca = [ \"@/ca.crt\" ];") server_name = \"db.test\"; $remedy"
+	dbtls_run proxy-old || return 0
+	check "an old server is admitted by that line" "$CANARY\|TLSv1\|42" \
+		ase_ask tsql13 not_sup - "$SQL" "${port[old-admitted]}"
+	check "the log says how" 'TLSv1 cipher=AES128-SHA ' \
+		dbtls_line proxy-old session.open old-admitted
+	check "check calls that weak" '^[1-9][0-9]* ' legacy_of proxy-old
+	stop proxy-old
+	check_same "dbtls ends with status" "$status" 0
+}
+legacy_of() { # NAME
+	"$DBTLS" check -c "$WORK/$1.conf" >"$WORK/check.txt" 2>&1
+	echo "$(grep -c LEGACY "$WORK/check.txt") times"
+}
+
+# --- byte by byte ----------------------------------------------------------
+
+raw() { # PORT WHAT [ARGUMENT]...
+	timeout -k 2 60 python3 "$REAL/clients/ase_raw.py" "$1" \
+		"$TDS_PASSWORD" "${@:2}"
+}
+raw_tls() { # PORT WHAT [ARGUMENT]...
+	timeout -k 2 60 python3 "$REAL/clients/ase_raw.py" --tls "$PKI/ca.crt" \
+		localhost "$1" "$TDS_PASSWORD" "${@:2}"
+}
+
+logins() {
+	local how ask at secured=${port[require.verify-full.tls]}
+	for how in raw raw_tls; do
+		at=${port[off.verify-full.tls]} ask="in clear"
+		[ $how = raw ] || at=$secured ask="in TLS of openssl s_client"
+		check "a log-in of 2 packets $ask" '^ack 5, done 0$' \
+			$how "$at" login 2
+		check "of 3 packets $ask" '^ack 5, done 0$' $how "$at" login 3
+		check "of 100 packets $ask" '^ack 5, done 0$' \
+			$how "$at" login 100
+		check "byte by byte $ask" '^ack 5, done 0$' $how "$at" bytes
+		check "high bytes first $ask" '^ack 5, done 0$' $how "$at" high
+		check "a password under the server's key $ask" \
+			'^ack 7, msg 30, done 0 ack 5, done 0$' \
+			$how "$at" sealed
+	done
+	at=${port[cn-other]}
+	check "a log-in of 20 packets is refused" \
+		'^eed 4002/14/1 dbtls: .*, ack 6, done 2$' raw "$at" login 20
+	check "one in clear where TLS is demanded" \
+		'^eed 4002/14/1 dbtls: client does not use TLS.*, ack 6, done 2$' \
+		raw "${port[clear.verify-full.tls]}" login 2
+	check "one of high bytes first" \
+		'^eed 4002/14/1 dbtls: .*, ack 6, done 2$' raw "$at" high
+	check "one of version 4" '^error 4002/14/1 dbtls: .*, done 2$' \
+		raw "$at" old
+	check "one that is too long: nothing" '^closed$' raw "$at" login 100
+	SECS=5 check "one of SQL Server, in TLS: nothing" '^[0-9]+[^|]*$' ase_ask \
+		tsql15 strict "$PKI/ca.crt" "$SQL" "$secured"
+	check "one of SQL Server: the reason" '^protocol$' dbtls_value proxy \
+		session.refused require.verify-full.tls reason
+	raw "$at" half
+	check "and a client that leaves in the middle is no fault" \
+		'^eed 4002/14/1' raw "$at" login 2
+}
+
+# --- too many --------------------------------------------------------------
+
+limit_endpoints() {
+	add one other "${port[tls]}" verify-full \
+		"$(trust verify-full) max_sessions = 1;"
+}
+limit() {
+	local client
+	start holder hold_one
+	await 20 log_has holder '^ack 5'
+	for client in tsql13 jtds; do
+		have $client || continue
+		check "one too many: $client prints why" '1601.*dbtls: ' \
+			ase_ask $client not_sup - "$SQL" "${port[one]}"
+	done
+	check "one too many: the reason" '^limit$' \
+		dbtls_value proxy session.refused one reason
+	stop holder
+	await 20 log_has proxy 'event=session.close .*endpoint=one '
+	check "the next is let in" '^ack 5' raw "${port[one]}" login 2
+}
+hold_one() {
+	exec python3 "$REAL/clients/ase_raw.py" "${port[one]}" \
+		"$TDS_PASSWORD" hold < <(exec sleep 600)
+}
+
+# --- what the log says -----------------------------------------------------
+
+log_says() {
+	if have jtds; then
+		check "who a client is" 'user="app" program="jTDS"' \
+			dbtls_line proxy session.open off.verify-full.tls
+	fi
+	check_same "no session failed by a fault of ours" \
+		"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0
+	check_same "no password in the log" \
+		"$(grep -c "$CANARY" "$WORK/proxy.log")" 0
 }
 
 # --- the theme -------------------------------------------------------------
@@ -274,25 +437,24 @@ certs_make
 drivers_tds_have
 doubles_start
 clients_alone
-if ! engine_known sybase; then
-	skip "dbtls" "it has no engine sybase"
-	theme_end
-fi
 
 wire_begin
 matrix_doubles
 matrix_endpoints
 names_endpoints
+old_endpoints
+limit_endpoints
 dbtls_run proxy || theme_end
 matrix_fronts
 matrix
+log_says
 names
+old
+logins
+limit
 check_rules "no rule broken" tls clear
 check_events "no login in clear where there is TLS" tls login 0 \
 	'"clear": true'
-check_same "no session failed by a fault of ours" \
-	"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0
-check_same "no password in the log" "$(grep -c "$CANARY" "$WORK/proxy.log")" 0
 stop proxy
 check_same "dbtls ends with status" "$status" 0
 wire_end

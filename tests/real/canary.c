@@ -8,7 +8,8 @@
  *
  *	NAME segments=N bytes=N found=N
  *
- * and "dropped=N": with packets dropped, not having found the word says
+ * (found as it is, and in UTF-16, which is how TDS has its texts) and
+ * "dropped=N": with packets dropped, not having found the word says
  * nothing.  A word cut in two by a segment's end is found as well, as long as
  * the segments come in order, which on a loopback nearly all do.
  */
@@ -54,13 +55,24 @@ struct range {
 struct flow {
 	uint16_t from;
 	uint16_t to;
-	uint8_t tail[WORD_MAX];
+	uint8_t tail[2 * WORD_MAX];
 	size_t len;
 };
 
+struct word {
+	uint8_t bytes[2 * WORD_MAX];
+	size_t len;
+};
+
+/* As it is, and in UTF-16, which is the longer. */
+enum {
+	WORD_BYTES = 0,
+	WORD_UTF16,
+	WORDS
+};
+
 struct watch {
-	const char *word;
-	size_t word_len;
+	struct word words[WORDS];
 	struct range ranges[RANGES_MAX];
 	size_t nranges;
 	struct flow *flows;
@@ -97,13 +109,13 @@ flow_of(struct watch *w, uint16_t from, uint16_t to)
 }
 
 static uint64_t
-count_word(const struct watch *w, const uint8_t *bytes, size_t len)
+count_word(const struct word *word, const uint8_t *bytes, size_t len)
 {
 	const uint8_t *p = bytes, *end = bytes + len;
 	uint64_t n = 0;
 
-	while ((p = memmem(p, (size_t)(end - p), w->word, w->word_len))) {
-		p += w->word_len;
+	while ((p = memmem(p, (size_t)(end - p), word->bytes, word->len))) {
+		p += word->len;
 		n++;
 	}
 	return n;
@@ -111,23 +123,39 @@ count_word(const struct watch *w, const uint8_t *bytes, size_t len)
 
 /* A word that began in the segments before and ends in this one. */
 static uint64_t
-count_across(const struct watch *w, const struct flow *f, const uint8_t *bytes,
+count_across(const struct word *word, const struct flow *f,
+    const uint8_t *bytes, size_t len)
+{
+	const size_t part = word->len - 1;
+	uint8_t seam[4 * WORD_MAX];
+	size_t head, tail;
+
+	head = len < part ? len : part;
+	tail = f->len < part ? f->len : part;
+	memcpy(seam, f->tail + f->len - tail, tail);
+	memcpy(seam + tail, bytes, head);
+	return count_word(word, seam, tail + head);
+}
+
+static uint64_t
+count_words(const struct watch *w, const struct flow *f, const uint8_t *bytes,
     size_t len)
 {
-	uint8_t seam[2 * WORD_MAX];
-	size_t head;
+	uint64_t n = 0;
+	size_t i;
 
-	head = len < w->word_len - 1 ? len : w->word_len - 1;
-	memcpy(seam, f->tail, f->len);
-	memcpy(seam + f->len, bytes, head);
-	return count_word(w, seam, f->len + head);
+	for (i = 0; i < WORDS; i++) {
+		n += count_word(&w->words[i], bytes, len);
+		n += count_across(&w->words[i], f, bytes, len);
+	}
+	return n;
 }
 
 static void
 keep_tail(const struct watch *w, struct flow *f, const uint8_t *bytes,
     size_t len)
 {
-	size_t keep = w->word_len - 1, old;
+	size_t keep = w->words[WORD_UTF16].len - 1, old;
 
 	if (len >= keep) {
 		memcpy(f->tail, bytes + len - keep, keep);
@@ -149,7 +177,7 @@ watch_segment(struct watch *w, uint16_t from, uint16_t to, const uint8_t *bytes,
 	struct range *r;
 	size_t i;
 
-	found = count_word(w, bytes, len) + count_across(w, f, bytes, len);
+	found = count_words(w, f, bytes, len);
 	keep_tail(w, f, bytes, len);
 	for (i = 0; i < w->nranges; i++) {
 		r = &w->ranges[i];
@@ -213,15 +241,30 @@ range_parse(const char *text, struct range *r)
 }
 
 static bool
+words_make(struct watch *w, const char *text)
+{
+	struct word *plain = &w->words[WORD_BYTES];
+	struct word *wide = &w->words[WORD_UTF16];
+	size_t len = strlen(text), i;
+
+	if (len < 2 || len > WORD_MAX)
+		return false;
+	plain->len = len;
+	memcpy(plain->bytes, text, len);
+	wide->len = 2 * len;
+	for (i = 0; i < len; i++)
+		wide->bytes[2 * i] = (uint8_t)text[i];
+	return true;
+}
+
+static bool
 watch_parse(struct watch *w, int argc, char **argv)
 {
 	int i;
 
 	if (argc < 4 || argc > 3 + RANGES_MAX)
 		return false;
-	w->word = argv[2];
-	w->word_len = strlen(w->word);
-	if (w->word_len < 2 || w->word_len > WORD_MAX)
+	if (!words_make(w, argv[2]))
 		return false;
 	for (i = 3; i < argc; i++)
 		if (!range_parse(argv[i], &w->ranges[w->nranges++]))

@@ -202,15 +202,7 @@ mongo_ask() { # CLIENT WHAT TEXT URI...
 	fi
 }
 
-# SAP ASE: TDS 5.0, in clear or, strict, in TLS (which jTDS does not have, nor
-# FreeTDS before 1.5).
-ase_modes() { # CLIENT
-	case $1 in
-	tsql15 | bsqldb15) echo not_sup strict ;;
-	*) echo not_sup ;;
-	esac
-}
-
+# SAP ASE: TDS 5.0.
 ase_ask() { # CLIENT MODE CA SQL PORT...
 	if [ "$1" = jtds ]; then
 		jtds_ask sybase "$2" "${@:4}"

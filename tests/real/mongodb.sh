@@ -185,12 +185,15 @@ cell() { # CLIENT LEG FRONT MODE SERVER
 		;;
 	closed:*) want='^error' server='client_tls|protocol' ;;
 	refused:*) want='^error .*TLS' server="client_tls|$server" ;;
-	*:lost) want='^error' ;;
+	*:lost)
+		want='^error .*dbtls.*(closed|TLS)'
+		server='connect|tls_refused'
+		;;
 	*) want='^error .*dbtls' ;;
 	esac
 	check "$text" "$want" round "$1" \
 		"$(uri "${port[$name]}" "$2" directConnection=true)"
-	[[ ! $server =~ ^(clear|tls|lost)$ ]] || return 0
+	[[ ! $server =~ ^(clear|tls)$ ]] || return 0
 	check "$text: the reason" "^($server)\$" \
 		dbtls_value proxy session.refused "$name" reason
 }
@@ -220,6 +223,8 @@ others_start() {
 		--client-ca "$PKI/clients.crt"
 	double misnamed other --auth $(double_tls other)
 	double unknown other --auth $(double_tls unknown)
+	double bulk other --auth $(double_tls good)	# more than can be watched
+	add bulk-front other "${port[bulk]}" verify-full "$(trust verify-full)"
 	add as-client other "${port[x509]}" verify-full "$(trust verify-full)
 		$(here 'identity = { cert = "@/client.crt";
 			key = "@/client.key"; };')"
@@ -253,9 +258,9 @@ others() {
 			"$client" batches x "$(uri "$p" clear $direct)"
 		check "$client: 48 MB there and back" \
 			'^ok 15990000\|15990000\|15990000' mongo_ask "$client" \
-			large x "$(uri "$p" clear $direct)"
+			large x "$(uri "${port[bulk-front]}" clear $direct)"
 	done
-	check "in one message" '^4[78][0-9]{6}$' longest tls
+	check "in one message" '^4[78][0-9]{6}$' longest bulk
 	check_same "SNI is the server's name" "$(event_value tls hello sni)" \
 		db.test
 }
@@ -286,26 +291,35 @@ readonly MEMBERS='db1 db2 db3'
 set_start() {
 	local name p hosts='' passive
 	for name in $MEMBERS; do
-		member_make $name || fail "a certificate" "could not be made"
+		member_make "$name" || fail "a certificate" "could not be made"
 		port_new p secret
 		port[$name]=$p
-		[ $name = db3 ] || hosts+=${hosts:+,}$name.internal:$p
+		[ "$name" = db3 ] || hosts+=${hosts:+,}$name.internal:$p
 	done
 	passive=db3.internal:${port[db3]}
+	echo "db1.internal:${port[db1]}" >"$WORK/primary"
 	for name in $MEMBERS; do
 		# shellcheck disable=SC2046
-		double_start $name mongo "${port[$name]}" --auth --set-name rs0 \
-			$(double_tls $name) --hosts "$hosts" --passives \
+		double_start "$name" mongo "${port[$name]}" --auth --set-name rs0 \
+			$(double_tls "$name") --hosts "$hosts" --passives \
 			"$passive" --primary "db1.internal:${port[db1]}" \
-			--me "$name.internal:${port[$name]}" || theme_end
+			--me "$name.internal:${port[$name]}" \
+			--primary-file "$WORK/primary" || theme_end
+	done
+}
+elect() { # NAME
+	local name
+	echo "$1.internal:${port[$1]}" >"$WORK/primary"
+	for name in $MEMBERS; do
+		kill -USR1 "${PID[$name]}"
 	done
 }
 
 # The endpoint of the set: a listen address for each member, in their order.
-set_endpoint() { # NAME pass|rewrite SETTINGS
+set_endpoint() { # NAME plain|secret pass|rewrite SETTINGS
 	local name p listen='' server=''
 	for name in $MEMBERS; do
-		port_new p plain
+		port_new p "$2"
 		port[$1-$name]=$p
 		listen+="${listen:+, }\"127.0.0.1:$p\""
 		server+="${server:+, }\"$name.internal:${port[$name]}\""
@@ -313,7 +327,7 @@ set_endpoint() { # NAME pass|rewrite SETTINGS
 	endpoints+=("{ name = \"$1\"; engine = \"mongodb\";
 		listen = [ $listen ]; server = [ $server ];
 		ssl_mode = \"verify-full\"; $(here 'ca = [ "@/ca.crt" ];')
-		mongodb = { hosts = \"$2\"; }; ${3:-} }")
+		mongodb = { hosts = \"$3\"; }; ${4:-} }")
 }
 
 set_client() { # CLIENT
@@ -322,7 +336,7 @@ set_client() { # CLIENT
 	for name in $MEMBERS; do
 		for options in '' replicaSet=rs0; do
 			# pymongo 3 stays where it is unless a set is named.
-			[ "$client$options" != pymongo3 ] || [ $name = db1 ] ||
+			[ "$client$options" != pymongo3 ] || [ "$name" = db1 ] ||
 				continue
 			check "$client discovers the set from \
 $name${options:+, $options}" \
@@ -338,6 +352,9 @@ replica_set() {
 	for client in $CLIENTS; do
 		have "$client" || continue
 		set_client "$client"
+		check "$client discovers the set in TLS" "^ok $CANARY" round \
+			"$client" "$(uri "${port[set-tls-db2]}" tls \
+			replicaSet=rs0)"
 		PATIENCE=2000
 		check "$client, hosts = pass: the members' own names" \
 			'^error .*db1\.internal' round "$client" \
@@ -345,9 +362,9 @@ replica_set() {
 		PATIENCE=8000
 	done
 	for name in $MEMBERS; do
-		check "$name was said hello to" '[1-9]' events_count $name \
+		check "$name was said hello to" '[1-9]' events_count "$name" \
 			hello_command
-		check_rules "no rule broken" $name
+		check_rules "no rule broken" "$name"
 	done
 	check "what is written goes to the primary" '^[1-9]' \
 		events_count db1 command '"insert"'
@@ -380,6 +397,40 @@ set_changes() {
 			events_count db1 hello_reply '"exhaust": true'
 	done
 }
+# Writes follow the primary, and stay behind dbtls.
+set_elects() {
+	local client pid F=$WORK/moves HOST=127.0.0.1
+	for client in $CLIENTS; do
+		have "$client" || continue
+		rm -f "$F.ready" "$F.go"
+		mongo_ask "$client" "moves:$F" x \
+			"$(uri "${port[set-db1]}" clear replicaSet=rs0)" \
+			>"$WORK/moves.out" 2>&1 &
+		pid=$!
+		await 20 test -e "$F.ready"
+		elect db2
+		touch "$F.go"
+		wait $pid
+		check "$client follows the primary" "^ok $HOST:$(
+		)${port[set-db1]}\|$HOST:${port[set-db2]}" \
+			cat "$WORK/moves.out"
+		elect db1
+	done
+}
+
+# The others are still found.
+set_lacks() {
+	local client HOST=127.0.0.1
+	stop db3
+	for client in $CLIENTS; do
+		have "$client" || continue
+		check "$client does without a member that is down" \
+			"^ok $CANARY" round "$client" \
+			"$(uri "${port[set-db1]}" clear replicaSet=rs0)"
+	done
+	check "nobody is dialled in its place" ":${port[db3]}: .*refused" \
+		dbtls_value proxy session.refused set detail
+}
 waits_for_hello() { [ -n "$(events db1 hello_command '"exhaust": true')" ]; }
 told_again() { [ "$(events_count db1 hello_reply)" -gt "$told" ]; }
 
@@ -408,15 +459,18 @@ matrix_doubles
 matrix_endpoints
 others_start
 set_start
-set_endpoint set rewrite
-set_endpoint pass pass
+set_endpoint set plain rewrite
+set_endpoint set-tls secret rewrite "$(front require)"
+set_endpoint pass plain pass
 dbtls_run proxy || theme_end
 matrix
 others
 rests
 replica_set
 set_changes
-check_rules "no rule broken" tls clear
+set_elects
+set_lacks
+check_rules "no rule broken" tls clear bulk
 check_same "no session failed by a fault of ours" \
 	"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0
 check_same "no password in the log" "$(grep -c "$CANARY" "$WORK/proxy.log")" 0

@@ -683,6 +683,9 @@ const struct row together_rows[] = {
 	    "tls = { direct = false; }; "),
 	    "endpoints[0].tls.direct",
 	    "always begins with TLS" },
+	{ ENGINE("sqlserver", LOCAL "tls = { min = \"1.3\"; }; "),
+	    "endpoints[0].tls.min",
+	    "more than engine sqlserver has where TLS is asked for" },
 	{ ENGINE("redshift", LOCAL "tls = { direct = true; }; "),
 	    "endpoints[0].tls.direct",
 	    "engine redshift has no direct TLS" },
@@ -773,6 +776,34 @@ const struct row together_rows[] = {
 	{ ONE("listen = [ \"unix:/a\", \"unix:/a\" ]; server = \"a\"; "),
 	    "endpoints[0].listen",
 	    "\"unix:/a\" is used twice" },
+	{ PAIRS("[ \"127.0.0.1:1\", \"127.0.0.1:2\" ]", "\"a\"", ""),
+	    "endpoints[0].listen",
+	    "has 2 addresses, and there is 1 server: as the settings in "
+	    "mongodb are, each stands for the server of the same place" },
+	{ PAIRS("\"127.0.0.1:1\"", "( \"a\", { address = \"b\"; } )", ""),
+	    "endpoints[0].listen",
+	    "has 1 address, and there are 2 servers" },
+	{ PAIRS("[ \"127.0.0.1:1\",\n\"unix:/a\" ]", "( \"a\", \"b\" )", ""),
+	    "endpoints[0].listen",
+	    "\"unix:/a\" is a unix socket: as the settings in mongodb are, "
+	    "clients are told it in the place of a server" },
+	{ PAIRS("\"0.0.0.0:1\"", "\"a\"", "allow = \"10.0.0.0/8\"; "
+	    "client_tls = { mode = \"require\"; " SHOWN "}; "),
+	    "endpoints[0].listen",
+	    "\"0.0.0.0:1\" is every address of this machine" },
+	{ PAIRS("\"[::]:1\"", "\"a\"", "allow = \"fd00::/8\"; "
+	    "client_tls = { mode = \"require\"; " SHOWN "}; "),
+	    "endpoints[0].listen",
+	    "\"[::]:1\" is every address of this machine" },
+	{ PAIRS("\"127.0.0.1:0\"", "\"a\"", ""),
+	    "endpoints[0].listen",
+	    "\"127.0.0.1:0\" has no port of its own" },
+	{ "endpoints = ( { name = \"a\"; engine = \"docdb\"; mongodb = { "
+	  "hosts = \"rewrite\"; }; ssl_mode = \"none\"; listen = "
+	  "\"127.0.0.1:1\"; server = \"unix:/a\"; } );",
+	    "endpoints[0].server.address",
+	    "\"unix:/a\" is a unix socket: as the settings in mongodb are, a "
+	    "listen address stands for each server" },
 };
 const size_t ntogether_rows = COUNT_OF(together_rows);
 
@@ -877,5 +908,12 @@ const char *const good_texts[] = {
 	"policy = { min_mode = \"require\"; client_tls = \"off\"; "
 	"min_tls = \"1.2\"; }; " REQUIRE(""),
 	"policy = { min_tls = \"1.3\"; }; " NONE(""),
+	PAIRS("\"127.0.0.1:1\"", "\"a\"", ""),
+	PAIRS("[ \"127.0.0.1:1\", \"[::1]:1\" ]",
+	    "( \"a\", { address = \"10.0.0.1:2\"; } )", ""),
+	ENGINE("sqlserver", LOCAL "tls = { min = \"1.3\"; direct = true; }; "),
+	ENGINE("mongodb",
+	    "mongodb = { hosts = \"pass\"; }; listen = [ "
+	    "\"127.0.0.1:0\", \"unix:/tmp/a\" ]; server = \"a\"; "),
 };
 const size_t ngood_texts = COUNT_OF(good_texts);

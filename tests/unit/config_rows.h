@@ -28,6 +28,11 @@
 #define ENGINE(engine, rest)                               \
 	"endpoints = ( { name = \"a\"; engine = \"" engine \
 	"\"; ssl_mode = \"require\"; " rest "} );"
+/* Where each listen address stands for a server. */
+#define PAIRS(listen, server, rest)                \
+	ENGINE("mongodb",                          \
+	    "mongodb = { hosts = \"rewrite\"; }; " \
+	    "listen = " listen ";\nserver = " server "; " rest)
 #define SERVER(server, rest) \
 	ONE("listen = \"127.0.0.1:1\"; server = " server "; " rest)
 #define SHOWN "cert = " CERT("good.chain.pem") "; key = " CERT("good.key") "; "

@@ -164,6 +164,34 @@ get_server_public_key = false certificate_proof = \"proof\" *" -c mysql.conf
 		fail "check shows what is in a secret file: $said"
 }
 
+cat >pairs.conf <<'END'
+endpoints = (
+  { name = "set"; engine = "mongodb"; ssl_mode = "require";
+    listen = [ "127.0.0.1:27017", "[::1]:27018" ];
+    server = ( "one.test", "[fd00::2]:27018" );
+    mongodb = { hosts = "rewrite"; }; },
+  { name = "one"; engine = "mongodb"; ssl_mode = "require";
+    listen = [ "127.0.0.1:1", "[::1]:1" ]; server = ( "one.test", "two.test" );
+  }
+);
+END
+
+shows_what_stands_for_what() {
+	expect 0 '* listen 127.0.0.1:27017, which stands for one.test:27017 *' \
+		-c pairs.conf
+	expect 0 '* \[::1\]:27018, which stands for \[fd00::2\]:27018 *' \
+		-c pairs.conf
+	expect 0 '* one (mongodb) listen 127.0.0.1:1 \[::1\]:1 clients *' \
+		-c pairs.conf
+	json pairs.conf "d['endpoints'][0]['pairs'] == [
+		{ 'listen': '127.0.0.1:27017', 'server': 'one.test' },
+		{ 'listen': '[::1]:27018', 'server': '[fd00::2]:27018' } ]"
+	json pairs.conf "d['endpoints'][1]['pairs'] == []"
+	sed 's/"one.test", //' pairs.conf >odd.conf
+	expect 2 'dbtls: odd.conf:3: endpoints\[0\].listen: has 2 addresses, *' \
+		-c odd.conf
+}
+
 refuses() {
 	sed 's/seclevel = 0/ciphers = "NONSENSE"/' good.conf >ciphers.conf
 	expect 2 '*dbtls: ciphers.conf:12: endpoint old: tls.ciphers: *' \
@@ -200,6 +228,7 @@ says_it_in_json() {
 shows
 shows_what_is_old
 shows_settings_of_engines
+shows_what_stands_for_what
 refuses
 says_it_in_json
 [ $failures -eq 0 ]

@@ -139,6 +139,11 @@ suspicions_are_warnings(void)
 		{ REQUIRE("client_tls = { mode = \"allow\"; cert = " CERT(
 		      "expired.crt") "; key = " CERT("expired.key") "; }; "),
 		    "endpoints[0].client_tls.cert", "expired at" },
+		{ PAIRS("[ \"127.0.0.1:1\", \"127.0.0.1:2\" ]",
+		      "( \"a\", \"b\" )", "server_order = \"random\"; "),
+		    "endpoints[0].server_order",
+		    "has no effect: as the settings in mongodb are, the "
+		    "address that a client comes by decides the server" },
 	};
 	size_t i;
 

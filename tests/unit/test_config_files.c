@@ -572,7 +572,8 @@ examples_are_good(void)
 {
 	static const char *const names[] = { "dbtls.conf", "postgres.conf",
 		"redshift.conf", "mysql.conf", "mariadb.conf", "aurora.conf",
-		"sqlserver.conf", "oracle.conf", "tls.conf" };
+		"sqlserver.conf", "oracle.conf", "sybase.conf", "mongodb.conf",
+		"tls.conf" };
 	struct problems p;
 	struct config *c;
 	size_t i;

@@ -735,6 +735,52 @@ redirect_to_an_address_must_be_proven(void)
 	world_fini(&w);
 }
 
+static bool
+always_pairs(const void *options)
+{
+	(void)options;
+	return true;
+}
+
+/* All its addresses, whether it is known to be down or not, and no other's. */
+static void
+one_server_is_not_exchanged_for_another(void)
+{
+	static const struct neg_ops ops = { .pairs = always_pairs };
+	static const struct fake_record zone[] = {
+		{ "one.test", FAKE_A, "127.0.0.1", 9 },
+		{ "two.test", FAKE_A, "127.0.0.2", 9 },
+		{ "two.test", FAKE_A, "127.0.0.3", 9 },
+	};
+	struct dial_choice choice = { .where = DIAL_SERVER, .server = 1 };
+	struct world w;
+	uint16_t port = 0;
+	const char *refused;
+	int one, two;
+
+	world_init(&w);
+	w.endpoint.ops = &ops;
+	fake_dns_set(w.dns, zone, COUNT(zone));
+	one = listen_on("127.0.0.1", &port, 8);
+	add_server(&w, "one.test", port);
+	add_server(&w, "two.test", port);
+	refused = format("cannot connect to two.test:%u: 127.0.0.2 connection "
+			 "refused, 127.0.0.3 connection refused",
+	    port);
+	check(&w, &choice, REASON_CONNECT, refused);
+	check(&w, &choice, REASON_CONNECT, refused);
+	CU_ASSERT_EQUAL(logged(&w, "server.down"), 1);
+	two = listen_on("127.0.0.3", &port, 8);
+	check(&w, &choice, REASON_NONE, format("127.0.0.3:%u", port));
+	CU_ASSERT_EQUAL(logged(&w, "server.up"), 1);
+	choice.server = 0;
+	check(&w, &choice, REASON_NONE, format("127.0.0.1:%u", port));
+	CU_ASSERT_EQUAL(logged(&w, "server.changed"), 0);
+	(void)close(one);
+	(void)close(two);
+	world_fini(&w);
+}
+
 static void
 nth_of_all_addresses(void)
 {
@@ -1058,6 +1104,7 @@ main(void)
 		TEST(exact_address_is_the_only_one),
 		TEST(redirect_is_reached_where_it_leads),
 		TEST(redirect_to_an_address_must_be_proven),
+		TEST(one_server_is_not_exchanged_for_another),
 		TEST(nth_of_all_addresses),
 		TEST(unix_server_is_reached),
 		TEST(busy_unix_server_is_waited_for),

@@ -298,6 +298,23 @@ policy_follows_mode_and_engine(void)
 	CU_ASSERT_EQUAL(endpoint_policy(&e).server, SERVER_TLS_NEVER);
 }
 
+static void
+servers_go_by_one_name_or_by_their_host(void)
+{
+	static char sql[] = "x.database.windows.net", here[] = "10.0.0.5",
+		    other[] = "y.test";
+	char *names[] = { sql, other };
+	struct server s = { .host = here };
+
+	CU_ASSERT_STRING_EQUAL(server_called(&s), here);
+	s.target = (struct target){ .names = names, .nnames = 1 };
+	CU_ASSERT_STRING_EQUAL(server_called(&s), sql);
+	s.target.nnames = 2; /* which of them is meant? */
+	CU_ASSERT_STRING_EQUAL(server_called(&s), here);
+	s = (struct server){ .host = NULL };
+	CU_ASSERT_PTR_NULL(server_called(&s));
+}
+
 static CU_TestInfo tests[] = {
 	{ "addresses_are_written_as_they_are_read",
 	    addresses_are_written_as_they_are_read },
@@ -315,6 +332,8 @@ static CU_TestInfo tests[] = {
 	{ "modes_that_fall_back_are_refused_with_reason",
 	    modes_that_fall_back_are_refused_with_reason },
 	{ "policy_follows_mode_and_engine", policy_follows_mode_and_engine },
+	{ "servers_go_by_one_name_or_by_their_host",
+	    servers_go_by_one_name_or_by_their_host },
 	CU_TEST_INFO_NULL,
 };
 

@@ -42,21 +42,21 @@ static char unix_socket[64];
 
 /* What the listener handed on. */
 static struct given {
+	size_t listen;
 	int fd;
 	enum reason admitted;
 } given[GIVEN_MAX];
 static size_t ngiven;
 
 void
-worker_adopt(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted)
+worker_adopt(struct worker *w, const struct arrival *a)
 {
 	(void)w;
-	(void)e;
-	(void)client;
 	if (ngiven == GIVEN_MAX)
 		abort();
-	given[ngiven++] = (struct given){ .fd = fd, .admitted = admitted };
+	given[ngiven++] = (struct given){ .listen = a->listen,
+		.fd = a->fd,
+		.admitted = a->admitted };
 }
 
 struct worker *
@@ -102,6 +102,7 @@ unix_at(const char *path)
 
 /* A process, a loop, one endpoint and its listeners. */
 struct world {
+	struct address listens[2]; /* nobody listens on the first */
 	struct endpoint endpoint;
 	struct endpoint *endpoints[1];
 	struct config config;
@@ -120,7 +121,10 @@ world_init(struct world *w, const struct address *a)
 
 	memset(w, 0, sizeof(*w));
 	ngiven = 0;
+	w->listens[1] = *a;
 	w->endpoint.name = name;
+	w->endpoint.listens = w->listens;
+	w->endpoint.nlistens = 2;
 	w->endpoints[0] = &w->endpoint;
 	w->config.endpoints = w->endpoints;
 	w->config.nendpoints = 1;
@@ -132,7 +136,7 @@ world_init(struct world *w, const struct address *a)
 	w->workers[0] = &w->worker;
 	w->worker.proxy = &w->proxy;
 	w->worker.base = event_base_new();
-	w->set = listener_set_new(&w->endpoint, a, WORKERS, &err);
+	w->set = listener_set_new(&w->endpoint, 1, WORKERS, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(w->set);
 	for (i = 0; i < listener_set_sockets(w->set); i++) {
 		w->listeners[i] = listener_new(&w->worker, w->set, &err);
@@ -212,7 +216,8 @@ static pid_t
 other_process(const char *called, const struct address *a,
     struct address *where)
 {
-	struct endpoint e = { .name = name };
+	struct address at = *a;
+	struct endpoint e = { .name = name, .listens = &at, .nlistens = 1 };
 	struct listener_set *set;
 	struct err err;
 	int ends[2];
@@ -222,7 +227,7 @@ other_process(const char *called, const struct address *a,
 	if ((pid = fork()) == 0) {
 		die_with_parent();
 		(void)prctl(PR_SET_NAME, called);
-		set = listener_set_new(&e, a, WORKERS, &err);
+		set = listener_set_new(&e, 0, WORKERS, &err);
 		if (set == NULL ||
 		    write(ends[1], listener_set_address(set), sizeof(*where)) ==
 			-1)
@@ -248,9 +253,10 @@ end_process(pid_t pid)
 static void
 is_refused(const struct address *a, const char *why)
 {
-	struct endpoint e = { .name = name };
+	struct address at = *a;
+	struct endpoint e = { .name = name, .listens = &at, .nlistens = 1 };
 	struct err err = { "" };
-	struct listener_set *set = listener_set_new(&e, a, WORKERS, &err);
+	struct listener_set *set = listener_set_new(&e, 0, WORKERS, &err);
 
 	CU_ASSERT_PTR_NULL(set);
 	if (strstr(err.text, why) == NULL)
@@ -308,13 +314,14 @@ address_of_our_own_is_refused(void)
 static int
 race(int start, const struct address *a)
 {
-	struct endpoint e = { .name = name };
+	struct address at = *a;
+	struct endpoint e = { .name = name, .listens = &at, .nlistens = 1 };
 	struct err err;
 	char go;
 
 	if (read(start, &go, 1) != 0) /* the other end is closed */
 		return 2;
-	if (listener_set_new(&e, a, WORKERS, &err) == NULL)
+	if (listener_set_new(&e, 0, WORKERS, &err) == NULL)
 		return 1;
 	(void)pause();
 	return 0;
@@ -375,14 +382,14 @@ static void
 families_do_not_share(void)
 {
 	struct address four = tcp4(INADDR_ANY, 0), six;
-	struct endpoint e = { .name = name };
+	struct endpoint e = { .name = name, .listens = &six, .nlistens = 1 };
 	struct listener_set *set;
 	struct world w;
 	struct err err;
 
 	world_init(&w, &four);
 	six = tcp6(&in6addr_any, port_of(listener_set_address(w.set)));
-	set = listener_set_new(&e, &six, WORKERS, &err);
+	set = listener_set_new(&e, 0, WORKERS, &err);
 	CU_ASSERT_PTR_NOT_NULL(set);
 	listener_set_free(set);
 	world_fini(&w);
@@ -485,6 +492,7 @@ every_socket_of_a_set_accepts(void)
 	CU_ASSERT_EQUAL(ngiven, GIVEN_MAX);
 	for (i = 0; i < GIVEN_MAX; i++) {
 		CU_ASSERT_EQUAL(given[i].admitted, REASON_NONE);
+		CU_ASSERT_EQUAL(given[i].listen, 1);
 		CU_ASSERT_TRUE(fcntl(given[i].fd, F_GETFL) & O_NONBLOCK);
 		CU_ASSERT_TRUE(fcntl(given[i].fd, F_GETFD) & FD_CLOEXEC);
 		(void)close(fd[i]);

@@ -891,6 +891,12 @@ engines_are_told_apart(void)
 	CU_ASSERT_EQUAL(neg_postgres.server_start, NEG_START_EITHER);
 	CU_ASSERT_EQUAL(neg_redshift.server_start, NEG_START_ASKED);
 	CU_ASSERT_EQUAL(neg_direct.server_start, NEG_START_FIRST);
+	CU_ASSERT_EQUAL(neg_sybase.server_start, NEG_START_FIRST);
+	CU_ASSERT_TRUE(neg_sybase.client_first);
+	CU_ASSERT_TRUE(neg_sybase.client_chooses);
+	CU_ASSERT_TRUE(neg_sybase.no_close_notify);
+	CU_ASSERT_EQUAL(neg_sybase.default_port, 5000);
+	CU_ASSERT_PTR_NULL(neg_sybase.preamble);
 	CU_ASSERT_FALSE(neg_postgres.renegotiates);
 	CU_ASSERT_TRUE(neg_redshift.renegotiates);
 	CU_ASSERT_TRUE(neg_postgres.client_chooses);
@@ -984,6 +990,79 @@ who_follows_nobody_connects_once(void)
 	CU_ASSERT_EQUAL(w.n.error.reason, REASON_INTERNAL);
 }
 
+static uint64_t
+unit_length(struct rd head)
+{
+	return rd_u8(&head);
+}
+
+static enum unit_act
+unit_judge(struct rd before, struct rd peek)
+{
+	(void)before;
+	(void)peek;
+	return UNIT_PASS;
+}
+
+static bool
+unit_rewrite(const struct negotiator *n, struct rd unit, struct wr *out)
+{
+	(void)n;
+	(void)unit;
+	(void)out;
+	return false;
+}
+
+#define UNITS(its_head, its_peek, its_max, its_rewrite)        \
+	{                                                      \
+		.head = (its_head), .peek = (its_peek),        \
+		.whole_max = (its_max), .length = unit_length, \
+		.judge = unit_judge, .rewrite = (its_rewrite)  \
+	}
+
+static void
+units_of_a_relay_must_make_sense(void)
+{
+	static const struct {
+		struct neg_units units;
+		bool good;
+	} rows[] = {
+		{ UNITS(1, 1, 0, NULL), true },
+		{ UNITS(1, NEG_HEAD_MAX, NEG_UNIT_MAX, NULL), true },
+		{ UNITS(1, 1, 0, unit_rewrite), true },
+		{ UNITS(0, 1, 0, NULL), false },
+		{ UNITS(2, 1, 0, NULL), false },
+		{ UNITS(1, NEG_HEAD_MAX + 1, 0, NULL), false },
+		{ UNITS(1, 1, NEG_UNIT_MAX + 1, NULL), false },
+		/* Whole as they came, or in other words: not both. */
+		{ UNITS(1, 1, 1, unit_rewrite), false },
+		{ { .head = 1, .peek = 1, .judge = unit_judge }, false },
+		{ { .head = 1, .peek = 1, .length = unit_length }, false },
+		{ { .head = 1,
+		      .peek = 1,
+		      .whole_max = 1,
+		      .length = unit_length },
+		    true },
+	};
+	const struct neg_policy policy = { .client = CLIENT_TLS_OFF,
+		.server = SERVER_TLS_NEVER };
+	struct verdict v;
+	struct world w;
+	size_t i, leg;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (leg = 0; leg < LEG_COUNT; leg++) {
+			world_init(&w, policy, CONNECTED, relays);
+			w.n.units[leg] = &rows[i].units;
+			v = neg_step(&w.n);
+			CU_ASSERT_EQUAL(v.kind, rows[i].good ? V_RELAY : V_END);
+			if (!rows[i].good)
+				CU_ASSERT_EQUAL(w.n.error.reason,
+				    REASON_INTERNAL);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -1020,6 +1099,8 @@ main(void)
 		{ "postgres_unprotected_is_one_cancel",
 		    postgres_unprotected_is_one_cancel },
 		{ "postgres_hello_is_a_startup", postgres_hello_is_a_startup },
+		{ "units_of_a_relay_must_make_sense",
+		    units_of_a_relay_must_make_sense },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {

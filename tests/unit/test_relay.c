@@ -730,6 +730,24 @@ nothing_wakes_after_an_end(void)
 	}
 }
 
+/* Nor where one was over before there was a relay. */
+static void
+nothing_wakes_a_deaf_relay(void)
+{
+	struct world w;
+
+	world_init(&w);
+	w.units[LEG_CLIENT] = &units;
+	w.deaf = true;
+	world_relay(&w, "_3!_", NULL);
+	CU_ASSERT_FALSE_FATAL(w.woken);
+	say(&w, LEG_CLIENT, "4!b_1");
+	expect_heard(&w, LEG_SERVER, "_3!_4!b_1");
+	CU_ASSERT_FALSE(w.woken);
+	CU_ASSERT_FALSE(w.over);
+	world_stop(&w);
+}
+
 static void
 unread_unit_wakes_at_once(void)
 {
@@ -794,7 +812,95 @@ watched_streams_use_no_pipe(void)
 	world_stop(&w);
 }
 
-/* Of the same units: t is taken and comes out as one of the negotiator's, u is
+/*
+ * Units that are held until they are whole, as long as they may be.
+ */
+
+static uint64_t
+long_length(struct rd head)
+{
+	return rd_be32(&head);
+}
+
+static enum unit_act
+always_pass(struct rd before, struct rd peek)
+{
+	(void)before;
+	(void)peek;
+	return UNIT_PASS;
+}
+
+static const struct neg_units longest = { .head = 4,
+	.peek = 4,
+	.whole_max = NEG_UNIT_MAX,
+	.length = long_length,
+	.judge = always_pass };
+
+#define LONGEST 6
+static uint8_t longest_units[LONGEST * NEG_UNIT_MAX];
+
+/* Sends on until so much has come out, or come in and been held. */
+static void
+pump_longest(struct world *w, size_t *sent, size_t upto, size_t *heard,
+    size_t out)
+{
+	static uint8_t got[CHUNK];
+	struct units *u = &w->relay.flow[LEG_CLIENT].units;
+	ssize_t n;
+
+	while (*sent < upto || *heard < out || u->held.len != *sent - out) {
+		n = send(w->outside[LEG_CLIENT], longest_units + *sent,
+		    upto - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		*sent += n > 0 ? (size_t)n : 0;
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+		n = recv(w->outside[LEG_SERVER], got, sizeof(got),
+		    MSG_DONTWAIT);
+		if (n <= 0)
+			continue;
+		CU_ASSERT_EQUAL_FATAL(
+		    memcmp(got, longest_units + *heard, (size_t)n), 0);
+		*heard += (size_t)n;
+		CU_ASSERT_TRUE_FATAL(*heard <= out);
+	}
+}
+
+static void
+longest_units_are_held_until_they_are_whole(void)
+{
+	struct units *u;
+	struct world w;
+	size_t i, sent = 0, heard = 0;
+	int room = 8 * CHUNK;
+
+	for (i = 0; i < sizeof(longest_units); i++)
+		longest_units[i] = pattern(i);
+	for (i = 0; i < LONGEST; i++) /* NEG_UNIT_MAX */
+		memcpy(longest_units + i * NEG_UNIT_MAX, "\0\1\0\20", 4);
+	world_init(&w);
+	(void)setsockopt(w.leg[LEG_CLIENT].fd, SOL_SOCKET, SO_RCVBUFFORCE,
+	    &room, sizeof(room));
+	w.units[LEG_CLIENT] = &longest;
+	world_relay(&w, NULL, NULL);
+	u = &w.relay.flow[LEG_CLIENT].units;
+	pump_longest(&w, &sent, NEG_UNIT_MAX - 1, &heard, 0);
+	CU_ASSERT_EQUAL(u->held.len, NEG_UNIT_MAX - 1);
+	/* In front of all that one receive can bring. */
+	pump_longest(&w, &sent, LONGEST * NEG_UNIT_MAX - 1, &heard,
+	    (LONGEST - 1) * NEG_UNIT_MAX);
+	CU_ASSERT_EQUAL(u->held.len, NEG_UNIT_MAX - 1);
+	pump_longest(&w, &sent, LONGEST * NEG_UNIT_MAX, &heard,
+	    LONGEST * NEG_UNIT_MAX);
+	CU_ASSERT_PTR_NULL(u->held.base);
+	CU_ASSERT_PTR_NULL(w.leg[LEG_SERVER].unsent.base);
+	CU_ASSERT_EQUAL(w.relay.flow[LEG_CLIENT].bytes, sizeof(longest_units));
+	world_stop(&w);
+}
+
+/*
+ * Units that are taken.
+ */
+
+/* Of the first kind: t is taken and comes out as one of the negotiator's, u is
  * taken for nothing, f would be more than there is room for. */
 static enum unit_act
 taking_judge(struct rd before, struct rd peek)
@@ -1028,6 +1134,39 @@ rewritten_units_wait_for_a_slow_reader(void)
 }
 
 /* Nor does it use a pipe when the other side has ended. */
+/* Those who share the thread are not to wait for a row of the smallest. */
+#define SMALL_MOST ((uint64_t)16 * 1024) /* at once, in bytes */
+
+static void
+many_small_units_let_others_in_between(void)
+{
+	static char row[120 * 1024], got[sizeof(row)];
+	uint64_t before, most = 0, *bytes;
+	size_t len = 0, i;
+	struct world w;
+	ssize_t n;
+
+	for (i = 0; i < sizeof(row); i++)
+		row[i] = i % 2 == 0 ? '_' : '2';
+	world_watch(&w, NULL, NULL);
+	bytes = &w.relay.flow[LEG_CLIENT].bytes;
+	n = send(w.outside[LEG_CLIENT], row, sizeof(row), MSG_NOSIGNAL);
+	CU_ASSERT_EQUAL_FATAL(n, (ssize_t)sizeof(row));
+	while (len < sizeof(row) && !w.over) {
+		before = *bytes;
+		(void)event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		if (*bytes - before > most)
+			most = *bytes - before;
+		n = recv(w.outside[LEG_SERVER], got + len, sizeof(got) - len,
+		    MSG_DONTWAIT);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	CU_ASSERT_EQUAL(len, sizeof(row));
+	CU_ASSERT_EQUAL(memcmp(got, row, sizeof(row)), 0);
+	CU_ASSERT_TRUE(most <= SMALL_MOST);
+	world_stop(&w);
+}
+
 static void
 taking_streams_use_no_pipe(void)
 {
@@ -1095,10 +1234,13 @@ main(void)
 		    head_is_held_until_it_can_be_judged },
 		{ "held_bytes_go_before_an_end", held_bytes_go_before_an_end },
 		{ "nothing_wakes_after_an_end", nothing_wakes_after_an_end },
+		{ "nothing_wakes_a_deaf_relay", nothing_wakes_a_deaf_relay },
 		{ "unread_unit_wakes_at_once", unread_unit_wakes_at_once },
 		{ "impossible_length_is_the_end",
 		    impossible_length_is_the_end },
 		{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
+		{ "longest_units_are_held_until_they_are_whole",
+		    longest_units_are_held_until_they_are_whole },
 		{ "taken_units_go_on_in_other_words",
 		    taken_units_go_on_in_other_words },
 		{ "units_that_came_before_are_taken_too",
@@ -1112,6 +1254,8 @@ main(void)
 		    broken_units_of_a_taking_side_are_the_end },
 		{ "rewritten_units_wait_for_a_slow_reader",
 		    rewritten_units_wait_for_a_slow_reader },
+		{ "many_small_units_let_others_in_between",
+		    many_small_units_let_others_in_between },
 		{ "taking_streams_use_no_pipe", taking_streams_use_no_pipe },
 		CU_TEST_INFO_NULL,
 	};

@@ -6,6 +6,7 @@
 #include "protocols/tds_login.h"
 #include "protocols/tds_packet.h"
 #include "protocols/tds_prelogin.h"
+#include "protocols/tds_private.h"
 #include "protocols/tds_reply.h"
 #include "tests/unit/unit.h"
 
@@ -678,6 +679,65 @@ versions_before_72_are_known_by_any_name(void)
 	CU_ASSERT_FALSE(tds_is_before_72(0x08000000));
 }
 
+/* Two that overlap: the user's last letter is the name's first. */
+static void
+no_other_field_is_changed_by_an_overlap(void)
+{
+	static uint8_t login[4096];
+	size_t name;
+
+	(void)make_login(login, 3);
+	name = get_le16(login + AT_SERVER);
+	/* letters_at[1] has two letters */
+	CU_ASSERT_FALSE(renames_with(letters_at[1], name - 2));
+}
+
+/* A name of no length may point anywhere, and here into the password. */
+static void
+no_other_field_is_changed_by_an_empty_name(void)
+{
+	static uint8_t login[4096];
+	struct wr w = { .base = login, .cap = sizeof(login) };
+
+	w.len = make_login(login, 0);
+	put_le16(login + AT_SERVER, get_le16(login + AT_PASSWORD) + 2);
+	CU_ASSERT_TRUE(tds_login_rename(&w, "db"));
+	CU_ASSERT_TRUE(has_letters(login, 2, 'c', 3));
+}
+
+/* The name of 1000 letters becomes "db", and the password stood behind it. */
+static void
+no_password_is_kept_where_a_long_name_was(void)
+{
+	static uint8_t packet[4096], *login = packet + TDS_HEAD;
+	static const struct tds_options options = { TDS_REWRITE_ON };
+	size_t len, i;
+	struct world w;
+
+	memset(packet, 0, sizeof(packet));
+	memcpy(login + AT_VERSION, "\x04\x00\x00\x74", 4);
+	put_le16(login + AT_SERVER, FIXED_LEN);
+	put_le16(login + AT_SERVER + 2, 1000);
+	for (i = 0; i < 1000; i++)
+		put_le16(login + FIXED_LEN + 2 * i, 'x');
+	put_le16(login + AT_PASSWORD, FIXED_LEN + 2000);
+	put_le16(login + AT_PASSWORD + 2, 3);
+	memcpy(login + FIXED_LEN + 2000, password, sizeof(password));
+	len = FIXED_LEN + 2000 + sizeof(password);
+	put_le16(login, len);
+	len += TDS_HEAD;
+	memcpy(packet, "\x10\x01\x00\x00\x00\x00\x01\x00", TDS_HEAD);
+	packet[2] = (uint8_t)(len >> 8);
+	packet[3] = (uint8_t)len;
+	ask(&w, SERVER_TLS_NEVER, wants_none, sizeof(wants_none));
+	w.n.options = &options;
+	w.n.server_host = "db";
+	(void)hear(&w, LEG_SERVER, has_none, sizeof(has_none));
+	CU_ASSERT_EQUAL(hear(&w, LEG_CLIENT, packet, len), V_READ);
+	CU_ASSERT_FALSE(is_kept(&w));
+	world_fini(&w);
+}
+
 #define TEST(name)          \
 	{                   \
 #name, name \
@@ -705,6 +765,9 @@ main(void)
 		TEST(no_prefix_of_a_reply_hides_where_it_leads),
 		TEST(an_error_is_well_formed_whatever_it_says),
 		TEST(versions_before_72_are_known_by_any_name),
+		TEST(no_other_field_is_changed_by_an_overlap),
+		TEST(no_other_field_is_changed_by_an_empty_name),
+		TEST(no_password_is_kept_where_a_long_name_was),
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {

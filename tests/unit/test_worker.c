@@ -41,8 +41,7 @@ static atomic_uint turned_away;
 static atomic_uint made;
 
 void
-session_new(struct worker *w, const struct endpoint *e, int fd,
-    const struct address *client, enum reason admitted)
+session_new(struct worker *w, const struct arrival *a)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -50,21 +49,21 @@ session_new(struct worker *w, const struct endpoint *e, int fd,
 		abort();
 	*s = (struct session){
 		.worker = w,
-		.endpoint = e,
-		.client = *client,
-		.admitted = admitted,
+		.endpoint = a->endpoint,
+		.client = a->client,
+		.admitted = a->admitted,
 		.thread = pthread_self(),
-		.fd = fd,
+		.fd = a->fd,
 	};
 	if (!TAILQ_EMPTY(&w->sessions) &&
 	    !pthread_equal(TAILQ_FIRST(&w->sessions)->thread, s->thread))
 		(void)atomic_fetch_add(&strangers, 1);
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
 	(void)atomic_fetch_add(&made, 1);
-	if (admitted == REASON_NONE)
+	if (a->admitted == REASON_NONE)
 		return;
 	(void)atomic_fetch_add(&turned_away, 1);
-	session_end(s, admitted, NULL);
+	session_end(s, a->admitted, NULL);
 }
 
 void
@@ -358,7 +357,9 @@ static void
 arrival_that_nobody_takes_is_closed(void)
 {
 	const struct config *c = config_of("balance", tcp);
-	struct address client = { .len = sizeof(sa_family_t) };
+	struct arrival a = { .endpoint = c->endpoints[0],
+		.client = { .len = sizeof(sa_family_t) },
+		.admitted = REASON_DRAINING };
 	struct err err;
 	struct proxy *p;
 	int pair[2];
@@ -366,8 +367,8 @@ arrival_that_nobody_takes_is_closed(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p = proxy_new(c, &err));
 	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	worker_adopt(p->workers[0], c->endpoints[0], pair[0], &client,
-	    REASON_DRAINING);
+	a.fd = pair[0];
+	worker_adopt(p->workers[0], &a);
 	CU_ASSERT_EQUAL(atomic_load(&p->sessions), 1);
 	proxy_free(p);
 	CU_ASSERT_EQUAL(read(pair[1], &byte, 1), 0);

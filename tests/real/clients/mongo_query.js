@@ -5,10 +5,20 @@
 //	batches	1000 documents, and 100 of them in a reply
 //	large	48 MB in one message, and three documents of 16 MB back
 //	rest:S	nothing for S seconds, then a ping; failed heartbeats are counted
+//	moves:F	who is primary, by storing something; once more, when file F.go is
+//		there, which whoever waits for F.ready makes
+const fs = require('fs');
 const { MongoClient } = require('mongodb');
 
 const [what, text, ...uris] = process.argv.slice(2);
-const [name, seconds] = what.split(':');
+const [name, how] = what.split(':');
+
+const pause = ms => new Promise(done => setTimeout(done, ms));
+
+function primary(client) {
+	const servers = client.topology.description.servers.values();
+	return [...servers].find(server => server.isWritable).address;
+}
 
 const ask = {
 	async round(client) {
@@ -16,9 +26,7 @@ const ask = {
 		const { insertedId } = await collection.insertOne({ text });
 		const found = await collection.findOne({ _id: insertedId });
 		const count = await collection.countDocuments({ _id: insertedId });
-		const servers = client.topology.description.servers.values();
-		const writable = [...servers].find(server => server.isWritable);
-		return `${found.text}|${count}|${writable.address}`;
+		return `${found.text}|${count}|${primary(client)}`;
 	},
 	async batches(client) {
 		const collection = client.db('app').collection(`batches${Date.now()}`);
@@ -36,9 +44,19 @@ const ask = {
 	},
 	async rest(client, beats) {
 		await client.db('admin').command({ ping: 1 });
-		await new Promise(done => setTimeout(done, Number(seconds) * 1000));
+		await pause(Number(how) * 1000);
 		await client.db('admin').command({ ping: 1 });
 		return `rested|${beats.bad} of ${beats.good + beats.bad} failed`;
+	},
+	async moves(client) {
+		const collection = client.db('app').collection('moves');
+		await collection.insertOne({ text });
+		const before = primary(client);
+		fs.writeFileSync(`${how}.ready`, '');
+		while (!fs.existsSync(`${how}.go`))
+			await pause(20);
+		await collection.insertOne({ text });
+		return `${before}|${primary(client)}`;
 	},
 };
 

@@ -5,14 +5,17 @@ each: what came of it, or "error", the error's code and why.
     batches 1000 documents, and 100 of them in a reply
     large   48 MB in one message, and three documents of 16 MB back
     rest:S  nothing for S seconds, then a ping; failed heartbeats are counted
+    moves:F who is primary, by storing something; once more, when file F.go is
+            there, which whoever waits for F.ready makes
 """
+import os
 import sys
 import time
 
 import pymongo
 from pymongo import monitoring
 
-WHAT, _, SECONDS = sys.argv[1].partition(':')
+WHAT, _, HOW = sys.argv[1].partition(':')
 TEXT = sys.argv[2]
 
 
@@ -53,9 +56,21 @@ def ask_large(client, _):
 
 def ask_rest(client, beats):
     client.admin.command('ping')
-    time.sleep(int(SECONDS))
+    time.sleep(int(HOW))
     client.admin.command('ping')
     return f'rested|{beats.bad} of {beats.good + beats.bad} failed'
+
+
+def ask_moves(client, _):
+    collection = client.app.moves
+    collection.insert_one({'text': TEXT})
+    before = client.address
+    with open(f'{HOW}.ready', 'w'):
+        pass
+    while not os.path.exists(f'{HOW}.go'):
+        time.sleep(0.02)
+    collection.insert_one({'text': TEXT})
+    return '{}:{}|{}:{}'.format(*before, *client.address)
 
 
 def ask(uri):

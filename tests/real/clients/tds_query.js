@@ -14,6 +14,9 @@ const TIMEOUT = 15000;
 
 function options(port) {
 	return {
+		// A log-in in clear shows on the wire by this; in it the
+		// password is veiled.
+		appName: password,
 		encrypt,
 		port,
 		connectTimeout: TIMEOUT,

@@ -14,14 +14,15 @@ verifies nothing.  DOUBLES is the folder that has tdswire.py.  WHAT:
     long E              LOGIN7 of more than one packet
     joined              login-only: LOGIN7's packet in TLS and those that
                         follow it in clear in one segment
-    alert               login-only: TLS is taken leave of
+    alert [late]        login-only: TLS is taken leave of, late: when the
+                        log-in has been answered
     tls13               nothing but TLS 1.3, wrapped
     strict [ALPN]       TLS before all else
     merge E, split E    a batch of many packets in records that are too large,
                         too small
     batch E KB SIZE     a batch of so many kilobytes in packets of SIZE
     attention E ROWS    stop in the middle of a result
-    smp E               two sessions in one, their packets in turns
+    smp E [KB SIZE]     two sessions in one, their packets in turns
 
 Prints a line: what came of it, or "error" and why.
 """
@@ -359,18 +360,21 @@ def do_joined():
     return client.query(SQL)
 
 
-def do_alert():
+def do_alert(when=''):
     client = Client()
     leg = client.negotiate(w.OFF)
     if leg != 'login':
         return f'{leg}, not login-only'
     client.write(login_packets(client))
+    tls, client.tls = client.tls, None
+    if when:
+        client.result()
     try:
-        client.tls.unwrap()
+        tls.unwrap()
     except ssl.SSLWantReadError:
         client.send(client.outside.read())
-    client.tls = None
-    client.result()
+    if not when:
+        client.result()
     return client.query(SQL)
 
 
@@ -454,22 +458,22 @@ def do_attention(encryption, rows):
     return f"{'stopped' if stopped else 'not stopped'} {client.query(SQL)}"
 
 
-def do_smp(encryption):
+def do_smp(encryption, kilobytes=2, size=512):
     client = Client()
-    client.log_in(client.negotiate(int(encryption), mars=1), size=512)
+    client.log_in(client.negotiate(int(encryption), mars=1), size=int(size))
     batches = {}
     for sid in (0, 1):
         client.smp[sid] = [0, 0]
         client.write(w.smp(w.SMP_SYN, sid, 0, 4))
         batches[sid] = client.batch_packets(
-            f"select '{'s' * 900}{sid}', tls()")
+            f"{long_batch(int(kilobytes))}, 's{sid}'")
     for pair in zip(*batches.values()):         # their packets in turns
         for sid, packet in enumerate(pair):
             client.smp[sid][0] += 1
             client.write(w.smp(w.SMP_DATA, sid, client.smp[sid][0], 4,
                                packet))
     first, second = client.result(), client.result()
-    return f'{str(first)[-12:]} {str(second)[-12:]}'
+    return f'{client.size} {first} {second}'
 
 
 try:

@@ -3,6 +3,7 @@ goes in TLS to the port TARGET, whose certificate must be by CA and for NAME.
 
 For clients that have no TLS of their own.
 """
+import select
 import socket
 import ssl
 import sys
@@ -12,27 +13,38 @@ PORT, TARGET, CA, NAME = sys.argv[1:]
 context = ssl.create_default_context(cafile=CA)
 
 
-def copy(source, target):
+def received(source):
+    """What there is, if that is anything: a ticket of TLS is not."""
+    source.settimeout(0)
     try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+        return source.recv(65536)
+    except ssl.SSLWantReadError:
+        return None
+    finally:
+        source.settimeout(20)
+
+
+def copy(client, server):
+    """One thread for both directions: TLS is not to be read while written."""
+    while True:
+        readable = [server] if server.pending() else select.select(
+            [client, server], [], [])[0]
+        for source in readable:
+            data = received(source)
+            if data == b'':
+                return
+            if data:
+                (client if source is server else server).sendall(data)
 
 
 def carry(client):
     with client:
         try:
             raw = socket.create_connection(('127.0.0.1', int(TARGET)), 10)
-            server = context.wrap_socket(raw, server_hostname=NAME)
+            with context.wrap_socket(raw, server_hostname=NAME) as server:
+                copy(client, server)
         except OSError as error:
             print(error, flush=True)
-            return
-        with server:
-            threading.Thread(target=copy, args=(client, server),
-                             daemon=True).start()
-            copy(server, client)
 
 
 with socket.create_server(('127.0.0.1', int(PORT))) as listener:

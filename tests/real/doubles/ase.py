@@ -2,8 +2,11 @@
 
 A double of SAP ASE's listener: TDS 5.0, in clear or, with --cert, in TLS from
 the first byte.  It takes a login record, says what it is capable of, and
-answers what sql.py knows.
+answers what sql.py knows.  Who asks for it in the record is sent a key that its
+password is to come under.
 """
+import hashlib
+import os
 import struct
 
 import common
@@ -15,7 +18,9 @@ PACKET = 512
 
 LANGUAGE, CAPABILITY, LOGINACK = 0x21, 0xe2, 0xad
 EED, ENVCHANGE, ROWFMT, ROW, DONE = 0xe5, 0xe3, 0xee, 0xd1, 0xfd
-ACCEPTED, REFUSED = 5, 6
+ACCEPTED, REFUSED, NEGOTIATE = 5, 6, 7
+MSG, PARAMFMT, PARAMS, LONGBINARY = 0x65, 0xec, 0xd7, 0xe1
+SEC_ENCRYPT4, SEC_LOGPWD3, KEY_LEN = 0x1e, 0x1f, 300
 FAILED, COUNT, ATTN = 0x02, 0x10, 0x20
 
 # Where the login record has them: a field of that many bytes, then how many
@@ -23,7 +28,8 @@ FAILED, COUNT, ATTN = 0x02, 0x10, 0x20
 FIELDS = {'host': (0, 30), 'user': (31, 30), 'password': (62, 30),
           'app': (140, 30), 'server': (171, 30), 'library': (462, 10),
           'language': (480, 30), 'charset': (525, 30), 'size': (557, 6)}
-INT2_ORDER, TDS_VERSION, RECORD = 124, 458, 568
+INT2_ORDER, TDS_VERSION, SECURE, RECORD = 124, 458, 514, 568
+ENCRYPT = 0x01
 LOW_FIRST = 3
 LOGIN_FAILED = 4002
 
@@ -126,14 +132,17 @@ class Session:
         login = {name: record[at:at + min(size, record[at + size])].decode()
                  for name, (at, size) in FIELDS.items()}
         self.order = '<' if record[INT2_ORDER] == LOW_FIRST else '>'
-        ok = (login['user'], login['password']) == (self.options.user,
-                                                    self.options.password)
+        sealed = record[SECURE] & ENCRYPT
+        ok = login['user'] == self.options.user and (
+            self.unsealed() if sealed
+            else login['password'] == self.options.password)
         secured = isinstance(self.stream, common.Secured)
         self.facts = {'tls': self.stream.tls.facts()['tls'] if secured
                       else 'clear', 'login': login['user']}
-        self.note('login', ok=ok, clear=not secured, tds=record[
-            TDS_VERSION:TDS_VERSION + 4].hex(), bytes=len(record),
-            **{k: v for k, v in login.items() if k != 'password'})
+        self.note('login', ok=ok, clear=not secured, sealed=bool(sealed),
+                  tds=record[TDS_VERSION:TDS_VERSION + 4].hex(),
+                  bytes=len(record),
+                  **{k: v for k, v in login.items() if k != 'password'})
         if not ok:
             self.send(self.loginack(REFUSED) +
                       self.error(LOGIN_FAILED, 'Login failed.') +
@@ -146,6 +155,24 @@ class Session:
         if record[RECORD:RECORD + 1] == bytes([CAPABILITY]):
             out += record[RECORD:]
         self.send(out + self.done())
+
+    def unsealed(self):
+        """A key goes out, and what comes back is to be made of it.  A digest
+        in the place of RSA: nobody between could tell."""
+        key = os.urandom(KEY_LEN)
+        fmt = self.pack('H', 1) + b'\0\0' + self.pack('I', 0) + bytes(
+            [LONGBINARY]) + self.pack('I', KEY_LEN) + b'\0'
+        self.send(self.loginack(NEGOTIATE) + bytes([MSG, 3, 1]) +
+                  self.pack('H', SEC_ENCRYPT4) + self.token(PARAMFMT, fmt) +
+                  bytes([PARAMS]) + self.pack('I', KEY_LEN) + key +
+                  self.done())
+        kind, payload = self.message()
+        want = b''.join(
+            hashlib.sha256(key + self.options.password.encode() + bytes([i]))
+            .digest() for i in range(8))
+        return (kind == NORMAL and payload[:1] == bytes([MSG]) and
+                payload[3:5] == self.pack('H', SEC_LOGPWD3) and
+                payload.endswith(want))
 
     def answer(self, text):
         try:

@@ -3,7 +3,8 @@
 A double of MongoDB: hello in every way that drivers say it, a replica set's
 topology, SCRAM-SHA-256 and MONGODB-X509, and a store in memory.  In clear, or
 with --cert in TLS.  SIGUSR1 changes the version of the topology, as an
-election would, so that every hello that is waiting is answered.
+election would, so that every hello that is waiting is answered; who is primary
+from then on is what --primary-file says.
 """
 import base64
 import hashlib
@@ -22,6 +23,7 @@ DOCUMENT_MAX = 16 * 1024 * 1024
 ITERATIONS = 4096
 FIRST_BATCH = 101
 UNAUTHORIZED, FAILED, NO_COMMAND, NO_CURSOR = 13, 18, 59, 43
+NOT_PRIMARY = 10107
 WITHOUT_LOGIN = {'hello', 'ismaster', 'isMaster', 'saslStart', 'saslContinue',
                  'authenticate', 'ping', 'buildInfo', 'buildinfo',
                  'endSessions'}
@@ -43,15 +45,21 @@ class Topology:
 
     def change(self):
         with self.changed:
+            if self.options.primary_file:
+                with open(self.options.primary_file) as file:
+                    self.options.primary = file.read().strip()
             self.counter += 1
             self.changed.notify_all()
 
     def version(self):
         return {'processId': self.process, 'counter': b.Int64(self.counter)}
 
+    def is_primary(self):
+        return not self.options.set_name or \
+            self.options.me == self.options.primary
+
     def fields(self):
-        o = self.options
-        primary = o.me == o.primary or not o.set_name
+        o, primary = self.options, self.is_primary()
         fields = {'isWritablePrimary': primary, 'ismaster': primary}
         if o.set_name:
             fields.update({
@@ -206,6 +214,8 @@ class Session:
         except CommandError as error:
             document = {'ok': 0.0, 'errmsg': str(error), 'code': error.code,
                         'codeName': 'Error'}
+            if error.code == NOT_PRIMARY:       # by this some drivers know
+                document['errorLabels'] = ['RetryableWriteError']
         if not message.flags & b.MORE_TO_COME:
             self.send(message, document)
 
@@ -326,6 +336,8 @@ class Session:
         if name == 'saslContinue':
             return self.log_in_more(command)
         if name == 'insert':
+            if not self.topology.is_primary():
+                raise CommandError(NOT_PRIMARY, 'not primary')
             self.store.insert(space, command['documents'])
             return {'n': len(command['documents']), 'ok': 1.0}
         if name == 'find':
@@ -374,6 +386,7 @@ def main():
     parser.add_argument('--passives', default='')
     parser.add_argument('--arbiters', default='')
     parser.add_argument('--primary', default='')
+    parser.add_argument('--primary-file', default='')
     parser.add_argument('--me', default='')
     options = parser.parse_args()
     context = common.tls_context(options)

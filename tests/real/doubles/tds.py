@@ -84,12 +84,19 @@ class Transport:
         if not data:
             return
         self.records += 1
-        if self.plain:
+        length = w.unit_length(self.plain + data)
+        if self.plain and not self.goes_on(length, len(data)):
             self.violation('a unit in several records', bytes=len(data))
-        elif w.unit_length(data) != len(data):
+        elif not self.plain and len(data) != min(
+                length or 0, common.RECORD_MAX):
             self.violation('not one unit in a record', bytes=len(data),
-                           unit=w.unit_length(data))
+                           unit=length)
         self.plain += data
+
+    def goes_on(self, length, more):
+        """With the head of SMP a packet may be longer than any record."""
+        return length > len(self.plain) == common.RECORD_MAX and \
+            length == len(self.plain) + more
 
     def pump(self):
         """One unit more: into the queue, or what SMP has to do."""
