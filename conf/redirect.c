@@ -19,10 +19,12 @@ name_len(const char *name)
 }
 
 /* Not strncasecmp(): names are ASCII whatever the locale. */
-static char
+static unsigned
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	unsigned u = (unsigned char)c;
+
+	return u >= 'A' && u <= 'Z' ? u - 'A' + 'a' : u;
 }
 
 static bool

@@ -41,6 +41,9 @@ static const struct neg_tls oracle_tls = { .alpn_rule = NEG_ALPN_NONE };
 #define PING     "(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
 #define PING_LEN (sizeof(PING) - 1)
 #define PING_AT  74u
+/* What the bytes below say of the data's length, and of the packet's. */
+#define PING_SAYS_DATA   0x2bu
+#define PING_SAYS_PACKET 0x75u
 static const uint8_t oracle_hello[PING_AT + PING_LEN + 1] =
     "\0\x75\0\0\x01\0\0\0"                 /* CONNECT */
     "\x01\x3f\x01\x2c\0\x01\x20\0\xff\xff" /* versions, options, sizes */
@@ -48,7 +51,8 @@ static const uint8_t oracle_hello[PING_AT + PING_LEN + 1] =
     "\0\0\0\0\x84\x84"                     /* no native encryption */
     "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
     "\0\0\x20\0\0\0\xff\xff\0\0\0\0\0\0\0\0" PING;
-_Static_assert(PING_LEN == 0x2b && PING_AT + PING_LEN == 0x75,
+_Static_assert(PING_LEN == PING_SAYS_DATA &&
+	PING_AT + PING_LEN == PING_SAYS_PACKET,
     "its lengths are what it says they are");
 
 static const struct neg_option oracle_options[] = {

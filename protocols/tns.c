@@ -251,7 +251,7 @@ write_decimal(struct wr *out, uint32_t v)
 {
 	uint32_t unit = 1;
 
-	while (v / unit > 9)
+	while (v / 10 >= unit)
 		unit *= 10;
 	for (; unit > 0; unit /= 10)
 		wr_u8(out, (uint8_t)('0' + v / unit % 10));

@@ -367,7 +367,8 @@ is_to_be_asked(const struct run *r)
 	return r->n.ops->redirects != NULL;
 }
 
-static void
+/* True: the negotiator may be asked again. */
+static bool
 secured(struct run *r)
 {
 	struct neg_facts *facts = &r->n.leg[LEG_SERVER];
@@ -377,26 +378,26 @@ secured(struct run *r)
 	probe_judge(r->p, r->leg.tls);
 	if (!is_to_be_asked(r)) {
 		finish(r);
-		return;
+		return false;
 	}
 	facts->tls_up = true;
 	facts->leaf_known = tls_leaf(r->leg.tls, facts->leaf);
 	r->said = 0;
 	step_begin(r, PROBE_ANSWER);
 	run_deadline(r, r->endpoint.timeouts.handshake);
-	advance(r);
+	return true;
 }
 
-static void
+/* The same. */
+static bool
 handshake(struct run *r)
 {
 	switch (leg_handshake(&r->leg)) {
 	case LEG_OK:
-		secured(r);
-		return;
+		return secured(r);
 	case LEG_WAIT:
 		leg_want_read(&r->leg, true);
-		return;
+		return false;
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
 		keep_tls_facts(r);
@@ -404,11 +405,12 @@ handshake(struct run *r)
 		    "the server closed the connection in the middle of the "
 		    "handshake",
 		    "the server's own log may say why");
-		return;
+		return false;
 	case LEG_FAILED:
 		break;
 	}
 	handshake_failed(r);
+	return false;
 }
 
 static struct rd
@@ -466,7 +468,8 @@ new_tls(struct run *r, const struct neg_tls *how)
 	return tls;
 }
 
-static void
+/* True: the negotiator may be asked again. */
+static bool
 start_tls(struct run *r, const struct neg_tls *how)
 {
 	struct rd unread = unread_rd(r, r->unread.len);
@@ -474,21 +477,21 @@ start_tls(struct run *r, const struct neg_tls *how)
 
 	begin_handshake(r, how);
 	if ((tls = new_tls(r, how)) == NULL)
-		return;
+		return false;
 	if (how->anew && (!leg_renew_tls(&r->leg, tls) || unread.left > 0)) {
 		step_failed(r, REASON_PROTOCOL,
 		    "the server asked for another handshake, and did not wait "
 		    "for it",
 		    "the server's own log may say why");
-		return;
+		return false;
 	}
 	if (!how->anew && !leg_start_tls(&r->leg, tls, unread)) {
 		step_failed(r, REASON_INTERNAL, "out of memory", NULL);
-		return;
+		return false;
 	}
 	r->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
 	queue_fini(&r->unread);
-	handshake(r);
+	return handshake(r);
 }
 
 /*
@@ -685,8 +688,7 @@ carry_out(struct run *r, const struct verdict *v)
 		connect_server(r);
 		return false;
 	case V_START_TLS:
-		start_tls(r, v->tls);
-		return false;
+		return start_tls(r, v->tls);
 	case V_STOP_TLS: /* of a client's leg, which there is none of here */
 		return true;
 	case V_RELAY:
@@ -760,10 +762,10 @@ on_readable(struct leg *leg, void *arg)
 
 	if (r->waits_for_last_word)
 		hear_last_word(r);
-	else if (leg->state == LEG_SECURING)
-		handshake(r);
-	else
+	else if (leg->state != LEG_SECURING)
 		hear(r);
+	else if (handshake(r))
+		advance(r);
 }
 
 static void

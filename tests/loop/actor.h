@@ -29,12 +29,12 @@ enum act {
 	DO_LISTEN,  /* receives something */
 	DO_ANSWER,  /* receives one byte that must be *bytes, and forgets it */
 	DO_MESSAGE, /* receives a message of length and body, as a startup */
-	DO_TLS, /* once more: anew, without a word about the first */
-	DO_BYE,   /* ends our direction: close_notify, FIN */
-	DO_FIN,   /* a FIN alone */
-	DO_RESET, /* closes with a reset */
-	DO_DRAIN, /* receives until the other side ends */
-	DO_ECHO,  /* the same, and sends it back */
+	DO_TLS,     /* once more: anew, without a word about the first */
+	DO_BYE,     /* ends our direction: close_notify, FIN */
+	DO_FIN,     /* a FIN alone */
+	DO_RESET,   /* closes with a reset */
+	DO_DRAIN,   /* receives until the other side ends */
+	DO_ECHO,    /* the same, and sends it back */
 	DO_CALL,
 };
 

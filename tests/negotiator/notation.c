@@ -191,11 +191,13 @@ static bool
 read_tns(const struct notation *t, const char **at, struct wr *w)
 {
 	const size_t start = w->len;
-	size_t len;
+	size_t len, i;
 
 	wr_be32(w, 0); /* length, checksum */
-	if (!read_hex_byte(at, w) || !read_hex_byte(at, w))
-		return false;
+	for (i = 0; i < 2; i++) {
+		if (!read_hex_byte(at, w))
+			return false;
+	}
 	wr_be16(w, 0);
 	if (!read_words(t, at, w, true) || w->full)
 		return false;
