@@ -395,8 +395,9 @@ check_server(struct rules *r, size_t n)
 
 	for (i = 0; i < n; i++) {
 		if (same_server(&e->servers[i], s))
-			draft_problem(d, SETTING_SERVER_ADDRESS, true,
-			    r->problems, "\"%s\" is listed twice", s->text);
+			draft_problem(d, SETTING_SERVER_ADDRESS,
+			    !endpoint_pairs(e), r->problems,
+			    "\"%s\" is listed twice", s->text);
 	}
 	if (s->fixed.len == 0)
 		return;

@@ -357,6 +357,18 @@ read_address(struct rd text)
 	return a;
 }
 
+/* By the host that is dialled, or by what it is called. */
+static bool
+is_member(const struct neg_member *m, const struct address *a)
+{
+	const struct address host = { as_read(m->host), m->port };
+	struct address called = host;
+
+	if (m->called != NULL)
+		called.host = as_read(m->called);
+	return same_address(a, &host) || same_address(a, &called);
+}
+
 /* Whose listen address takes the place of this one; NULL: nobody's. */
 static const char *
 listen_for(const struct rewriting *rw, struct rd text)
@@ -367,11 +379,8 @@ listen_for(const struct rewriting *rw, struct rd text)
 	if (same_address(&a, &rw->me))
 		return rw->members->list[rw->own].listen;
 	for (i = 0; i < rw->members->n; i++) {
-		const struct neg_member *m = &rw->members->list[i];
-		const struct address known = { as_read(m->host), m->port };
-
-		if (same_address(&a, &known))
-			return m->listen;
+		if (is_member(&rw->members->list[i], &a))
+			return rw->members->list[i].listen;
 	}
 	return NULL;
 }

@@ -266,6 +266,9 @@ struct neg_units {
  * the endpoint's list. */
 struct neg_member {
 	const char *host; /* of the server, as the configuration has it */
+	/* Its one server_name, where it is dialled by another; or else NULL, or
+	 * the same. */
+	const char *called;
 	uint16_t port;
 	const char *listen; /* "127.0.0.1:27017", "[::1]:27017" */
 };

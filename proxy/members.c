@@ -14,6 +14,7 @@ set_member(struct members *m, const struct endpoint *e, size_t i)
 {
 	m->list[i] = (struct neg_member){
 		.host = e->servers[i].host,
+		.called = server_called(&e->servers[i]),
 		.port = e->servers[i].port,
 		.listen = address_format(&e->listens[i], m->listens[i],
 		    sizeof(m->listens[i])),

@@ -225,7 +225,7 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
     enum units_result *result)
 {
 	struct rd rest = *bytes, unit, written;
-	size_t ready = 0, pass = rest.left;
+	size_t ready = 0, pass = rest.left, taken = 0;
 
 	*result = UNITS_PASS;
 	while (f->units.ops != NULL &&
@@ -233,6 +233,7 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
 		rd_skip(&rest, pass);
 		unit = rd_take(&rest, f->units.taken);
 		ready += pass;
+		taken += f->units.begun + 1;
 		if (!relay_rewrite(r, f, unit, &written)) {
 			ready += unit.left;
 			continue;
@@ -243,6 +244,7 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
 		rd_skip(bytes, unit.left);
 		ready = 0;
 	}
+	f->units.begun += taken;
 	return relay_put(r, f, rd_take(bytes, ready + pass));
 }
 
@@ -290,6 +292,8 @@ relay_send_failed(struct relay *r, struct leg *leg)
 	relay_deafen(r);
 	while (dead && result == LEG_OK && !f->ended && !leg_blocked(f->to)) {
 		result = relay_receive(f, &bytes, &more);
+		if (result == LEG_WAIT)
+			break; /* what is held stays so */
 		dead =
 		    relay_follow(r, f, &bytes, &units) && units == UNITS_PASS;
 	}

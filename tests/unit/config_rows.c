@@ -783,6 +783,11 @@ const struct row together_rows[] = {
 	{ PAIRS("\"127.0.0.1:1\"", "( \"a\", { address = \"b\"; } )", ""),
 	    "endpoints[0].listen",
 	    "has 1 address, and there are 2 servers" },
+	/* One of the two would never be told. */
+	{ PAIRS("[ \"127.0.0.1:1\", \"127.0.0.1:2\" ]", "( \"a\", "
+	  "{ address = \"A:27017\"; } )", ""),
+	    "endpoints[0].server[1].address",
+	    "\"A:27017\" is listed twice" },
 	{ PAIRS("[ \"127.0.0.1:1\",\n\"unix:/a\" ]", "( \"a\", \"b\" )", ""),
 	    "endpoints[0].listen",
 	    "\"unix:/a\" is a unix socket: as the settings in mongodb are, "

@@ -525,8 +525,8 @@ stop(const struct neg_tls *how, int version, size_t slice)
 	CU_ASSERT_EQUAL(s.leg.state, LEG_PLAIN);
 	CU_ASSERT_PTR_NULL(s.leg.tls);
 	expect_taken(&s, "log-in\x17\x03\x03", 6 + 3);
-	say(&s, (const uint8_t *)CLEAR_TEXT + 3, clear - 3);
-	expect_taken(&s, CLEAR_TEXT + 3, clear - 3);
+	say(&s, (const uint8_t *)&CLEAR_TEXT[3], clear - 3);
+	expect_taken(&s, &CLEAR_TEXT[3], clear - 3);
 	expect_nothing_kept(&s);
 	CU_ASSERT_TRUE(leg_send(&s.leg, (const uint8_t *)"welcome", 7));
 	CU_ASSERT_EQUAL(hear(&s), 7);

@@ -126,6 +126,27 @@ both_kinds_are_rewritten(void)
 	message_free(reply);
 }
 
+/* Where the address that is dialled is not what the set knows it by. */
+static void
+a_server_is_known_by_its_name_too(void)
+{
+	static const struct neg_member dialled[] = {
+		{ "10.0.0.1", "db1", 27017, "127.0.0.1:1" },
+		{ "10.0.0.2", "DB2", 27017, "127.0.0.1:23456" },
+	};
+	static const struct neg_members named = { dialled, 2 };
+	uint8_t room[ROOM], wanted[ROOM];
+	struct wr out = { .base = room, .cap = sizeof(room) };
+	const struct rd msg = hello_new(in_msg, sizeof(in_msg));
+	size_t len;
+
+	CU_ASSERT_TRUE(rewrite(msg, wanted, sizeof(wanted), &len));
+	CU_ASSERT_TRUE(mongodb_hello_rewrite(msg, &named, 0, &out));
+	CU_ASSERT_EQUAL_FATAL(out.len, len);
+	CU_ASSERT_EQUAL(memcmp(room, wanted, len), 0);
+	message_free(msg);
+}
+
 static void
 its_length_is_its_own(void)
 {
@@ -281,6 +302,8 @@ main(void)
 {
 	static CU_TestInfo tests[] = {
 		{ "both_kinds_are_rewritten", both_kinds_are_rewritten },
+		{ "a_server_is_known_by_its_name_too",
+		    a_server_is_known_by_its_name_too },
 		{ "its_length_is_its_own", its_length_is_its_own },
 		{ "a_cut_is_seen_everywhere", a_cut_is_seen_everywhere },
 		{ "no_byte_breaks_it", no_byte_breaks_it },

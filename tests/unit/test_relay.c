@@ -1133,26 +1133,29 @@ rewritten_units_wait_for_a_slow_reader(void)
 	world_stop(&w);
 }
 
-/* Nor does it use a pipe when the other side has ended. */
 /* Those who share the thread are not to wait for a row of the smallest. */
 #define SMALL_MOST ((uint64_t)16 * 1024) /* at once, in bytes */
 
 static void
-many_small_units_let_others_in_between(void)
+expect_small_portions(const struct neg_units *ops, const char *unit,
+    const char *written)
 {
 	static char row[120 * 1024], got[sizeof(row)];
 	uint64_t before, most = 0, *bytes;
-	size_t len = 0, i;
+	size_t len = 0, i, all = sizeof(row) / strlen(unit) * strlen(unit);
 	struct world w;
 	ssize_t n;
 
-	for (i = 0; i < sizeof(row); i++)
-		row[i] = i % 2 == 0 ? '_' : '2';
-	world_watch(&w, NULL, NULL);
+	for (i = 0; i < all; i++)
+		row[i] = unit[i % strlen(unit)];
+	world_init(&w);
+	w.units[LEG_CLIENT] = ops;
+	w.negotiator.server_host = "N";
+	world_relay(&w, NULL, NULL);
 	bytes = &w.relay.flow[LEG_CLIENT].bytes;
-	n = send(w.outside[LEG_CLIENT], row, sizeof(row), MSG_NOSIGNAL);
-	CU_ASSERT_EQUAL_FATAL(n, (ssize_t)sizeof(row));
-	while (len < sizeof(row) && !w.over) {
+	n = send(w.outside[LEG_CLIENT], row, all, MSG_NOSIGNAL);
+	CU_ASSERT_EQUAL_FATAL(n, (ssize_t)all);
+	while (len < all && !w.over) {
 		before = *bytes;
 		(void)event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		if (*bytes - before > most)
@@ -1161,11 +1164,73 @@ many_small_units_let_others_in_between(void)
 		    MSG_DONTWAIT);
 		len += n > 0 ? (size_t)n : 0;
 	}
-	CU_ASSERT_EQUAL(len, sizeof(row));
-	CU_ASSERT_EQUAL(memcmp(got, row, sizeof(row)), 0);
+	CU_ASSERT_EQUAL(len, all);
+	for (i = 0; i < all; i++)
+		row[i] = written[i % strlen(unit)];
+	CU_ASSERT_EQUAL(memcmp(got, row, all), 0);
 	CU_ASSERT_TRUE(most <= SMALL_MOST);
 	world_stop(&w);
 }
+
+static void
+many_small_units_let_others_in_between(void)
+{
+	expect_small_portions(&units, "_2", "_2");
+}
+
+/* What is put in other words costs more than what passes. */
+static void
+many_taken_units_let_others_in_between(void)
+{
+	expect_small_portions(&taking, "_4tb", "<Nb>");
+}
+
+static uint64_t
+whole_length(struct rd head)
+{
+	return rd_u8(&head);
+}
+
+static const struct neg_units whole = { .head = 1,
+	.peek = 1,
+	.whole_max = UINT8_MAX,
+	.length = whole_length };
+
+/* Who takes no more has not ended for that: over a unix socket it may stop to
+ * read, and go on to write. */
+static void
+half_a_unit_goes_when_its_side_reads_no_more(void)
+{
+	struct world w;
+	char text[16];
+	int fds[2];
+
+	world_init(&w);
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX,
+				  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+				  fds),
+	    0);
+	leg_close(&w.leg[LEG_CLIENT]);
+	(void)close(w.outside[LEG_CLIENT]);
+	w.outside[LEG_CLIENT] = fds[0];
+	leg_open(&w.leg[LEG_CLIENT], fds[1], w.base,
+	    relay_leg_buffers(w.buffers), NULL, NULL);
+	w.units[LEG_CLIENT] = &whole;
+	world_relay(&w, NULL, NULL);
+	say(&w, LEG_CLIENT, "half");
+	while (w.relay.flow[LEG_CLIENT].units.held.len < 4)
+		(void)event_base_loop(w.base, EVLOOP_ONCE);
+	(void)shutdown(fds[0], SHUT_RD);
+	say(&w, LEG_SERVER, "unwanted");
+	CU_ASSERT_TRUE(run_to_end(&w));
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_CLIENT_RESET);
+	leg_close(&w.leg[LEG_SERVER]);
+	(void)read_all(w.outside[LEG_SERVER], text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "half");
+	world_stop(&w);
+}
+
+/* Nor does it use a pipe when the other side has ended. */
 
 static void
 taking_streams_use_no_pipe(void)
@@ -1204,61 +1269,62 @@ queue_keeps_order_and_maximum(void)
 	queue_fini(&q);
 }
 
+static CU_TestInfo tests[] = {
+	{ "queue_keeps_order_and_maximum", queue_keeps_order_and_maximum },
+	{ "bulk_arrives_unchanged", bulk_arrives_unchanged },
+	{ "slow_readers_lose_nothing", slow_readers_lose_nothing },
+	{ "nothing_is_an_orderly_stream_too",
+	    nothing_is_an_orderly_stream_too },
+	{ "unread_bytes_go_first", unread_bytes_go_first },
+	{ "half_close_leaves_the_other_half",
+	    half_close_leaves_the_other_half },
+	{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
+	{ "last_words_of_a_reset_server_arrive",
+	    last_words_of_a_reset_server_arrive },
+	{ "unread_bytes_of_a_reset_side_go_first",
+	    unread_bytes_of_a_reset_side_go_first },
+	{ "nothing_is_in_flight_to_a_reset_peer",
+	    nothing_is_in_flight_to_a_reset_peer },
+	{ "reset_leaves_no_hole_in_the_stream",
+	    reset_leaves_no_hole_in_the_stream },
+	{ "early_bytes_follow_a_reader_that_was_waited_for",
+	    early_bytes_follow_a_reader_that_was_waited_for },
+	{ "unit_wakes_after_all_before_it", unit_wakes_after_all_before_it },
+	{ "head_is_held_until_it_can_be_judged",
+	    head_is_held_until_it_can_be_judged },
+	{ "held_bytes_go_before_an_end", held_bytes_go_before_an_end },
+	{ "nothing_wakes_after_an_end", nothing_wakes_after_an_end },
+	{ "nothing_wakes_a_deaf_relay", nothing_wakes_a_deaf_relay },
+	{ "unread_unit_wakes_at_once", unread_unit_wakes_at_once },
+	{ "impossible_length_is_the_end", impossible_length_is_the_end },
+	{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
+	{ "longest_units_are_held_until_they_are_whole",
+	    longest_units_are_held_until_they_are_whole },
+	{ "taken_units_go_on_in_other_words",
+	    taken_units_go_on_in_other_words },
+	{ "units_that_came_before_are_taken_too",
+	    units_that_came_before_are_taken_too },
+	{ "half_a_taken_unit_goes_before_an_end",
+	    half_a_taken_unit_goes_before_an_end },
+	{ "taking_outlasts_the_other_end", taking_outlasts_the_other_end },
+	{ "last_words_are_taken_too", last_words_are_taken_too },
+	{ "broken_units_of_a_taking_side_are_the_end",
+	    broken_units_of_a_taking_side_are_the_end },
+	{ "rewritten_units_wait_for_a_slow_reader",
+	    rewritten_units_wait_for_a_slow_reader },
+	{ "many_small_units_let_others_in_between",
+	    many_small_units_let_others_in_between },
+	{ "many_taken_units_let_others_in_between",
+	    many_taken_units_let_others_in_between },
+	{ "half_a_unit_goes_when_its_side_reads_no_more",
+	    half_a_unit_goes_when_its_side_reads_no_more },
+	{ "taking_streams_use_no_pipe", taking_streams_use_no_pipe },
+	CU_TEST_INFO_NULL,
+};
+
 int
 main(void)
 {
-	static CU_TestInfo tests[] = {
-		{ "queue_keeps_order_and_maximum",
-		    queue_keeps_order_and_maximum },
-		{ "bulk_arrives_unchanged", bulk_arrives_unchanged },
-		{ "slow_readers_lose_nothing", slow_readers_lose_nothing },
-		{ "nothing_is_an_orderly_stream_too",
-		    nothing_is_an_orderly_stream_too },
-		{ "unread_bytes_go_first", unread_bytes_go_first },
-		{ "half_close_leaves_the_other_half",
-		    half_close_leaves_the_other_half },
-		{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
-		{ "last_words_of_a_reset_server_arrive",
-		    last_words_of_a_reset_server_arrive },
-		{ "unread_bytes_of_a_reset_side_go_first",
-		    unread_bytes_of_a_reset_side_go_first },
-		{ "nothing_is_in_flight_to_a_reset_peer",
-		    nothing_is_in_flight_to_a_reset_peer },
-		{ "reset_leaves_no_hole_in_the_stream",
-		    reset_leaves_no_hole_in_the_stream },
-		{ "early_bytes_follow_a_reader_that_was_waited_for",
-		    early_bytes_follow_a_reader_that_was_waited_for },
-		{ "unit_wakes_after_all_before_it",
-		    unit_wakes_after_all_before_it },
-		{ "head_is_held_until_it_can_be_judged",
-		    head_is_held_until_it_can_be_judged },
-		{ "held_bytes_go_before_an_end", held_bytes_go_before_an_end },
-		{ "nothing_wakes_after_an_end", nothing_wakes_after_an_end },
-		{ "nothing_wakes_a_deaf_relay", nothing_wakes_a_deaf_relay },
-		{ "unread_unit_wakes_at_once", unread_unit_wakes_at_once },
-		{ "impossible_length_is_the_end",
-		    impossible_length_is_the_end },
-		{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
-		{ "longest_units_are_held_until_they_are_whole",
-		    longest_units_are_held_until_they_are_whole },
-		{ "taken_units_go_on_in_other_words",
-		    taken_units_go_on_in_other_words },
-		{ "units_that_came_before_are_taken_too",
-		    units_that_came_before_are_taken_too },
-		{ "half_a_taken_unit_goes_before_an_end",
-		    half_a_taken_unit_goes_before_an_end },
-		{ "taking_outlasts_the_other_end",
-		    taking_outlasts_the_other_end },
-		{ "last_words_are_taken_too", last_words_are_taken_too },
-		{ "broken_units_of_a_taking_side_are_the_end",
-		    broken_units_of_a_taking_side_are_the_end },
-		{ "rewritten_units_wait_for_a_slow_reader",
-		    rewritten_units_wait_for_a_slow_reader },
-		{ "many_small_units_let_others_in_between",
-		    many_small_units_let_others_in_between },
-		{ "taking_streams_use_no_pipe", taking_streams_use_no_pipe },
-		CU_TEST_INFO_NULL,
-	};
 	static CU_SuiteInfo suites[] = {
 		{ "relay", NULL, NULL, NULL, NULL, tests },
 		CU_SUITE_INFO_NULL,
