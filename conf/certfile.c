@@ -415,15 +415,17 @@ certfile_parse_all(const struct filebytes *f, STACK_OF(X509) *certs,
 		.keys = true,
 		.any = true,
 		.err = err };
+	int rc;
 
 	if (!certfile_is_der(f))
 		return read_blocks(&r);
 	r.crls = NULL;
-	if (read_blocks(&r) == 0 || r.found > 0)
-		return r.found > 0 ? 0 : -1;
+	rc = read_blocks(&r);
+	if (r.found > 0)
+		return rc;
 	r.crls = crls;
-	(void)read_blocks(&r);
-	return 0;
+	rc = read_blocks(&r);
+	return r.found > 0 ? rc : 0;
 }
 
 int
@@ -562,22 +564,28 @@ key_unreadable(const char *path, const struct password *p, bool found,
 
 EVP_PKEY *
 certfile_parse_key(const struct filebytes *f, const char *password_file,
-    bool *found, struct err *err)
+    enum key_found *what, struct err *err)
 {
 	struct password p = { .given = false };
 	EVP_PKEY *key = NULL;
+	bool found = false;
 
-	*found = false;
+	*what = KEY_UNREADABLE;
 	if (password_file != NULL &&
 	    password_read(&p, password_file, err) == -1)
 		goto out;
 	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE)
 		key = key_decode_der(f, &p);
 	else
-		key = key_decode_pem(f, &p, found);
-	*found = *found || key != NULL || p.asked;
+		key = key_decode_pem(f, &p, &found);
+	if (key != NULL)
+		*what = KEY_READ;
+	else if (p.asked && !p.given)
+		*what = KEY_SEALED;
+	else if (!found && !p.asked)
+		*what = KEY_NONE;
 	if (key == NULL)
-		(void)key_unreadable(f->path, &p, *found, password_file, err);
+		(void)key_unreadable(f->path, &p, found, password_file, err);
 	ERR_clear_error();
 out:
 	OPENSSL_cleanse(&p, sizeof(p));
@@ -589,11 +597,11 @@ certfile_read_key(const char *path, const char *password_file, struct err *err)
 {
 	struct filebytes f;
 	EVP_PKEY *key;
-	bool found;
+	enum key_found what;
 
 	if (filebytes_read(&f, path, true, CERTFILE_MIB, err) == -1)
 		return NULL;
-	key = certfile_parse_key(&f, password_file, &found, err);
+	key = certfile_parse_key(&f, password_file, &what, err);
 	filebytes_fini(&f);
 	return key;
 }

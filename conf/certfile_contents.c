@@ -112,13 +112,11 @@ static int
 parse_key(struct contents *c, const struct filebytes *f,
     const struct wallet_access *a, struct err *err)
 {
-	bool found;
+	enum key_found what;
 
-	c->key = certfile_parse_key(f, a->password_file, &found, err);
-	if (c->key != NULL)
-		return 0;
-	c->sealed_key = found && a->password_file == NULL;
-	return found && !c->sealed_key ? -1 : 0;
+	c->key = certfile_parse_key(f, a->password_file, &what, err);
+	c->sealed_key = what == KEY_SEALED;
+	return what == KEY_UNREADABLE ? -1 : 0;
 }
 
 static int

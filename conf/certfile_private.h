@@ -37,9 +37,15 @@ int certfile_parse_certs(const struct filebytes *f, STACK_OF(X509) *to,
 int certfile_parse_all(const struct filebytes *f, STACK_OF(X509) *certs,
     STACK_OF(X509_CRL) *crls, struct err *err)
     __attribute__((warn_unused_result));
-/* *found: there is a key, readable or not.  NULL without one is no error. */
+/* NULL and `err` for all but the first; callers may not mind. */
+enum key_found {
+	KEY_READ = 0,
+	KEY_NONE,
+	KEY_SEALED, /* and no password is given */
+	KEY_UNREADABLE,
+};
 EVP_PKEY *certfile_parse_key(const struct filebytes *f,
-    const char *password_file, bool *found, struct err *err);
+    const char *password_file, enum key_found *what, struct err *err);
 
 /* As contents_read(), of a file that was read already. */
 int contents_parse(struct contents *c, const struct filebytes *f,

@@ -455,7 +455,7 @@ const struct command command_verify = {
 	    "\n"
 	    "  --ssl-mode M     require, verify-ca or verify-full (the"
 	    " default)\n"
-	    "  --ca F           trust anchors: a PEM or DER file, or"
+	    "  --ca F           trust anchors: PEM, DER, a wallet, or"
 	    " \"system\"\n"
 	    "  --crl F          CRLs; every CA of the chain then needs one\n"
 	    "  --server-name N  the name or address that it must be for; of"

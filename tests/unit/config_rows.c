@@ -387,9 +387,9 @@ const struct row words_rows[] = {
 	{ ENGINE("postgress", LOCAL),
 	    "endpoints[0].engine",
 	    "\"postgress\" is no engine; did you mean \"postgres\"?" },
-	{ ENGINE("oracle", LOCAL),
+	{ ENGINE("informix", LOCAL),
 	    "endpoints[0].engine",
-	    "\"oracle\" is no engine; it must be" },
+	    "\"informix\" is no engine; it must be" },
 	{ REQUIRE("redshift = { }; "),
 	    "endpoints[0].redshift",
 	    "a group of engine redshift, and this "

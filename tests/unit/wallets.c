@@ -1,6 +1,7 @@
 #include "tests/unit/wallets.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -317,14 +318,14 @@ derive(struct head *h)
 	uint8_t mac[EVP_MAX_MD_SIZE];
 	unsigned len;
 	size_t i;
+	int n;
 
 	memcpy(h->password, h->hidden, sizeof(h->password));
 	if (h->kind != '8')
 		return;
-	assert(strlen(h->host) + strlen(h->user) < sizeof(who));
-	(void)strcat(strcpy(who, h->host), h->user);
-	(void)HMAC(EVP_sha1(), who, (int)strlen(who), h->hidden,
-	    sizeof(h->hidden), mac, &len);
+	n = snprintf(who, sizeof(who), "%s%s", h->host, h->user);
+	assert(n > 0 && (size_t)n < sizeof(who));
+	(void)HMAC(EVP_sha1(), who, n, h->hidden, sizeof(h->hidden), mac, &len);
 	for (i = 0; i < sizeof(h->password); i++) {
 		h->password[i] = (uint8_t)(mac[i] % 128 + 1);
 		if (h->password[i] == 128 && !h->top_is_128)
