@@ -24,7 +24,7 @@ bool address_is_loopback(const struct address *a); /* unix counts */
 bool address_is_unix(const struct address *a);
 /* "0.0.0.0" or "[::]", or the first as IPv4-mapped. */
 bool address_is_wildcard(const struct address *a);
-bool address_is_mapped(const struct address *a);   /* "[::ffff:10.0.0.1]:1" */
+bool address_is_mapped(const struct address *a); /* "[::ffff:10.0.0.1]:1" */
 /* 0 for a unix socket. */
 uint16_t address_port(const struct address *a);
 

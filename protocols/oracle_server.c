@@ -154,7 +154,8 @@ transport_problem(const struct negotiator *n, enum tns_transport transport)
 static void
 keep_rest(struct oracle *s, struct rd rest)
 {
-	memmove(s->data, rest.at, rest.left);
+	if (rest.left > 0)
+		memmove(s->data, rest.at, rest.left);
 	oracle_forget(s, rest.left);
 	s->in_packet = tns_fits_connect(rest.left);
 }

@@ -438,7 +438,7 @@ const struct command command_run = {
 	    "One endpoint without a file:\n"
 	    "  --engine E         postgres, redshift, mysql, mariadb, mysqlx, "
 	    "sqlserver,\n"
-	    "                     sybase, mongodb, tls\n"
+	    "                     oracle, sybase, mongodb, tls\n"
 	    "  --listen A:P       where clients connect: 127.0.0.1:5432, "
 	    "[::1]:5432, unix:/path\n"
 	    "  --server H:P       the database\n"

@@ -382,7 +382,7 @@ const struct command command_test = {
 	    "Without a file:\n"
 	    "  --engine E         postgres, redshift, mysql, mariadb, mysqlx, "
 	    "sqlserver,\n"
-	    "                     sybase, mongodb, tls\n"
+	    "                     oracle, sybase, mongodb, tls\n"
 	    "  --server H:P       the database\n"
 	    "  --ssl-mode M       none, require, verify-ca, verify-full (the "
 	    "default)\n"
