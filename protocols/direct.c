@@ -37,7 +37,7 @@ static struct verdict
 direct_refuse(struct negotiator *n)
 {
 	(void)n; /* whatever it speaks, we do not */
-	return (struct verdict){ .kind = V_END };
+	return neg_refused();
 }
 
 static const char *

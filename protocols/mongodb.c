@@ -312,19 +312,12 @@ mongodb_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*
  * Refusing.
  */
-
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
 
 static void
 choose_code(const struct negotiator *n, struct mongodb_error *e)
@@ -355,7 +348,7 @@ tell(struct negotiator *n, const struct mongodb_head *request)
 	choose_code(n, &e);
 	mongodb_write_error(&n->out[LEG_CLIENT], request, &e);
 	m->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* An error is an answer, and waits for the question.  A client that has run out
@@ -368,25 +361,25 @@ refuse_opening(struct negotiator *n)
 	switch (look_at_opening(n, &h)) {
 	case OPENING_PART:
 		return n->error.reason == REASON_TIMEOUT
-		    ? refused()
+		    ? neg_refused()
 		    : neg_read(FROM_CLIENT);
 	case OPENING_TLS:
 		return n->policy->client == CLIENT_TLS_OFF
-		    ? refused()
+		    ? neg_refused()
 		    : start_tls(n, LEG_CLIENT, AT_CLIENT_TLS);
 	case OPENING_MESSAGE:
 		return tell(n, &h);
 	case OPENING_ALIEN:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 /* If TLS has failed, nothing that we could say would be understood. */
 static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
-	return n->leg[LEG_CLIENT].tls_up ? go_to(n, AT_OPENING) : refused();
+	return n->leg[LEG_CLIENT].tls_up ? go_to(n, AT_OPENING) : neg_refused();
 }
 
 static struct verdict
@@ -407,7 +400,7 @@ mongodb_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 static const char *

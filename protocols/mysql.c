@@ -31,8 +31,7 @@ mysql_protocol_error(struct negotiator *n, enum leg_id leg, const char *text)
 static struct verdict
 internal_error(struct negotiator *n)
 {
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*

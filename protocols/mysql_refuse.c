@@ -58,12 +58,6 @@ set_number(const struct negotiator *n, struct mysql_error *e)
 }
 
 static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
-
-static struct verdict
 tell_instead_of_greeting(struct negotiator *n)
 {
 	struct mysql *my = n->state;
@@ -73,7 +67,7 @@ tell_instead_of_greeting(struct negotiator *n)
 
 	mysql_write_error(&n->out[LEG_CLIENT], 0, &e);
 	my->at = MYSQL_AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 static struct verdict
@@ -88,7 +82,7 @@ tell(struct negotiator *n)
 	mysql_write_error(&n->out[LEG_CLIENT], mysql_id_next(my, LEG_CLIENT, 1),
 	    &e);
 	my->at = MYSQL_AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* Will all of the packet that `r` begins with be seen, with what is unread
@@ -110,7 +104,7 @@ tell_after(struct negotiator *n, struct rd r)
 	if (mysql_packet_look(r, &p) == MYSQL_ARRIVAL_PART &&
 	    (r.left < MYSQL_HEAD_LEN || fits(n, r))) {
 		if (n->error.reason == REASON_TIMEOUT)
-			return refused();
+			return neg_refused();
 		return neg_read(FROM_CLIENT);
 	}
 	(void)mysql_id_heard(n->state, LEG_CLIENT, p.id);
@@ -131,7 +125,7 @@ refuse_first(struct negotiator *n)
 	n->error = why; /* its own faults come too late */
 	if (v.kind != V_END)
 		return v;
-	return my->at == MYSQL_AT_GARBLED ? refused() : tell(n);
+	return my->at == MYSQL_AT_GARBLED ? neg_refused() : tell(n);
 }
 
 /* If TLS has failed, nothing that we could say would be understood. */
@@ -141,7 +135,7 @@ refuse_client_tls(struct negotiator *n)
 	struct mysql *my = n->state;
 
 	if (!n->leg[LEG_CLIENT].tls_up)
-		return refused();
+		return neg_refused();
 	my->at = MYSQL_AT_LOGIN;
 	return neg_next();
 }
@@ -185,5 +179,5 @@ mysql_refuse(struct negotiator *n)
 	case MYSQL_AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }

@@ -542,19 +542,12 @@ mysqlx_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*
  * Refusing.
  */
-
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
 
 /* Some clients take 1045 for a log-in that failed, and try another way. */
 static void
@@ -595,7 +588,7 @@ tell(struct negotiator *n)
 	choose_code(n, &e);
 	mysqlx_write_error(&n->out[LEG_CLIENT], &e);
 	x->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* An error is an answer: it waits for the question, whatever that is, even for
@@ -606,13 +599,13 @@ refuse_client(struct negotiator *n)
 	struct mysqlx_frame f;
 
 	if (n->error.reason == REASON_TIMEOUT)
-		return refused();
+		return neg_refused();
 	switch (mysqlx_look(n->in[LEG_CLIENT], &f)) {
 	case MYSQLX_PART:
 	case MYSQLX_HEAD:
 		return neg_read(FROM_CLIENT);
 	case MYSQLX_BAD:
-		return refused();
+		return neg_refused();
 	case MYSQLX_WHOLE:
 		break;
 	}
@@ -624,7 +617,7 @@ refuse_client(struct negotiator *n)
 static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
-	return n->leg[LEG_CLIENT].tls_up ? go_to(n, AT_CLIENT) : refused();
+	return n->leg[LEG_CLIENT].tls_up ? go_to(n, AT_CLIENT) : neg_refused();
 }
 
 static struct verdict
@@ -648,7 +641,7 @@ mysqlx_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 static bool

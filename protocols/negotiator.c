@@ -407,3 +407,16 @@ neg_end(struct negotiator *n, enum reason reason, enum leg_id leg,
 	};
 	return (struct verdict){ .kind = V_END };
 }
+
+struct verdict
+neg_refused(void)
+{
+	return (struct verdict){ .kind = V_END };
+}
+
+struct verdict
+neg_past_end(struct negotiator *n)
+{
+	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
+	    "internal fault: went on after the end", NULL);
+}

@@ -486,6 +486,10 @@ struct verdict neg_relay(void);
 struct verdict neg_deliver(void);
 struct verdict neg_end(struct negotiator *n, enum reason reason,
     enum leg_id leg, const char *text, const char *hint);
+/* The end of a refusal: n->error stays as it is. */
+struct verdict neg_refused(void);
+/* Asked for a step where there is none any more: a fault of ours. */
+struct verdict neg_past_end(struct negotiator *n);
 
 /* registry.c: by name or alias, NULL if there is no such protocol; and all
  * of them in the order of the documentation, NULL after the last. */

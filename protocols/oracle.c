@@ -330,8 +330,7 @@ oracle_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 static const char *

@@ -32,12 +32,6 @@ choose_number(enum reason reason)
 	return is_of_certificate(reason) ? TNS_CERTIFICATE : TNS_TLS_FAILED;
 }
 
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
-
 struct verdict
 oracle_tell(struct negotiator *n)
 {
@@ -46,7 +40,7 @@ oracle_tell(struct negotiator *n)
 	tns_write_refuse(&n->out[LEG_CLIENT], choose_number(n->error.reason));
 	oracle_forget(s, 0);
 	s->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* An error is an answer: it waits for the question, in TLS or not, and for all
@@ -58,7 +52,7 @@ refuse_before_connect(struct negotiator *n, bool begins)
 	const struct oracle *s = n->state;
 
 	if (begins && n->error.reason == REASON_TIMEOUT)
-		return refused();
+		return neg_refused();
 	return s->at == AT_CONNECT ? oracle_step_connect(n)
 				   : oracle_step_connect_data(n);
 }
@@ -68,7 +62,7 @@ static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
 	return n->leg[LEG_CLIENT].tls_up ? oracle_step_client_tls(n)
-					 : refused();
+					 : neg_refused();
 }
 
 struct verdict
@@ -93,5 +87,5 @@ oracle_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }

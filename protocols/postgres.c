@@ -733,8 +733,7 @@ postgres_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*
@@ -799,12 +798,6 @@ write_old_error(struct negotiator *n)
 	wr_u8(out, '\0');
 }
 
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
-
 /* A cancel request is never answered. */
 static struct verdict
 tell(struct negotiator *n)
@@ -812,13 +805,13 @@ tell(struct negotiator *n)
 	struct postgres *pg = n->state;
 
 	if (pg->cancel_len > 0)
-		return refused();
+		return neg_refused();
 	if (pg->startup_len > 0 && MAJOR(pg->version) < MAJOR_TYPED)
 		write_old_error(n);
 	else
 		write_error(n);
 	pg->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* A client listens for an error only after its startup, and wants it in TLS if
@@ -828,7 +821,7 @@ static struct verdict
 refuse_opening(struct negotiator *n)
 {
 	if (n->error.reason == REASON_TIMEOUT)
-		return refused();
+		return neg_refused();
 	return step_opening(n);
 }
 
@@ -836,7 +829,7 @@ refuse_opening(struct negotiator *n)
 static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
-	return n->leg[LEG_CLIENT].tls_up ? step_client_tls(n) : refused();
+	return n->leg[LEG_CLIENT].tls_up ? step_client_tls(n) : neg_refused();
 }
 
 static struct verdict
@@ -862,7 +855,7 @@ postgres_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 /*

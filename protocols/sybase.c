@@ -233,8 +233,7 @@ sybase_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*
@@ -398,12 +397,6 @@ write_refusal(const struct sybase *s, struct wr *out,
 	tds_write_packets(out, TDS_REPLY, PACKET, wr_written(&tokens));
 }
 
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
-
 /* The answer waits for the whole login: a socket that is closed with something
  * unread takes back what was sent. */
 static struct verdict
@@ -416,7 +409,7 @@ refuse_login(struct negotiator *n)
 		return neg_read(FROM_CLIENT);
 	if (look(n->in[LEG_CLIENT], &p) != OPENING_PACKET ||
 	    s->heard + p.len > LOGIN_MAX)
-		return refused();
+		return neg_refused();
 	if (s->heard == 0)
 		read_login(n, p.payload);
 	s->heard += p.len;
@@ -425,7 +418,7 @@ refuse_login(struct negotiator *n)
 		return neg_next();
 	write_refusal(s, &n->out[LEG_CLIENT], &n->error);
 	s->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* An error is an answer: it waits for the question, in TLS or not.  A client
@@ -437,7 +430,7 @@ refuse_client(struct negotiator *n, bool begins)
 	struct tds_packet p;
 
 	if (begins && n->error.reason == REASON_TIMEOUT)
-		return refused();
+		return neg_refused();
 	if (s->heard == 0 && look(n->in[LEG_CLIENT], &p) == OPENING_TLS)
 		return step_client_hello(n);
 	return refuse_login(n);
@@ -447,7 +440,7 @@ refuse_client(struct negotiator *n, bool begins)
 static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
-	return n->leg[LEG_CLIENT].tls_up ? step_client_tls(n) : refused();
+	return n->leg[LEG_CLIENT].tls_up ? step_client_tls(n) : neg_refused();
 }
 
 static struct verdict
@@ -469,7 +462,7 @@ sybase_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 static const char *

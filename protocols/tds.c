@@ -101,19 +101,12 @@ tds_step(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return neg_end(n, REASON_INTERNAL, LEG_CLIENT,
-	    "internal fault: went on after the end", NULL);
+	return neg_past_end(n);
 }
 
 /*
  * Refusing.
  */
-
-static struct verdict
-refused(void)
-{
-	return (struct verdict){ .kind = V_END };
-}
 
 struct verdict
 tds_tell(struct negotiator *n)
@@ -123,7 +116,7 @@ tds_tell(struct negotiator *n)
 	tds_wipe_body(tds);
 	tds_write_error(&n->out[LEG_CLIENT], tds->version, &n->error);
 	tds->at = AT_TOLD;
-	return refused();
+	return neg_refused();
 }
 
 /* A client listens for an error only after its LOGIN7, and wants it in TLS if
@@ -133,7 +126,7 @@ static struct verdict
 refuse_client(struct negotiator *n, bool begins)
 {
 	if (begins && n->error.reason == REASON_TIMEOUT)
-		return refused();
+		return neg_refused();
 	return tds_step(n);
 }
 
@@ -141,7 +134,7 @@ refuse_client(struct negotiator *n, bool begins)
 static struct verdict
 refuse_client_tls(struct negotiator *n)
 {
-	return n->leg[LEG_CLIENT].tls_up ? tds_step(n) : refused();
+	return n->leg[LEG_CLIENT].tls_up ? tds_step(n) : neg_refused();
 }
 
 static struct verdict
@@ -177,7 +170,7 @@ tds_refuse(struct negotiator *n)
 	case AT_TOLD:
 		break;
 	}
-	return refused();
+	return neg_refused();
 }
 
 static const char *
