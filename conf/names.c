@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/crypto.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 
@@ -370,18 +371,6 @@ skip_blanks(const char *at)
 	return at;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* One character of a value, as RFC 4514 escapes it: "\," or "\2c". */
 static const char *
 dn_unescape(const char *at, char *out)
@@ -392,8 +381,8 @@ dn_unescape(const char *at, char *out)
 		*out = *at;
 		return at + 1;
 	}
-	high = hex_digit(at[1]);
-	low = high < 0 ? -1 : hex_digit(at[2]);
+	high = OPENSSL_hexchar2int((unsigned char)at[1]);
+	low = high < 0 ? -1 : OPENSSL_hexchar2int((unsigned char)at[2]);
 	if (low >= 0) {
 		*out = (char)(high * 16 + low);
 		return at + 3;

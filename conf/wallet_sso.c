@@ -75,25 +75,14 @@ open_aes(struct rd sealed, uint8_t secret[WALLET_PASSWORD_LEN])
 	    sealed, secret, WALLET_PASSWORD_LEN);
 }
 
-static int
-hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 hex_read(struct rd *r, uint8_t *out, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		int high = hex_digit(rd_u8(r)), low = hex_digit(rd_u8(r));
+		int high = OPENSSL_hexchar2int(rd_u8(r));
+		int low = OPENSSL_hexchar2int(rd_u8(r));
 
 		if (r->cut || high == -1 || low == -1)
 			return false;
