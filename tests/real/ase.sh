@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$REAL/drivers_tds.sh"
 . "$REAL/doubles.sh"
+readonly ENGINE=sybase NAMED='server_dn = "CN=ORDERS"'
 
 declare -A port=()	# of doubles, endpoints and fronts, by name
 readonly BARE="select 'hello' as a, tls() as b, 42 as c"
@@ -74,45 +75,6 @@ clients_alone() {
 }
 
 # --- the tables ------------------------------------------------------------
-# A client's leg (with TLS: through a front) by client_tls, a server's by mode and
-# by whether it has TLS.
-
-client_leg() { # clear|tls CLIENT_TLS
-	case $1:$2 in
-	clear:require) echo refused ;;
-	tls:off) echo closed ;;
-	*) echo "$1" ;;
-	esac
-}
-
-# A server in clear that is spoken to in TLS says something else, or leaves; one
-# with TLS leaves when it is spoken to in clear, and nobody can say why.
-server_leg() { # MODE clear|tls
-	case $1:$2 in
-	none:clear) echo clear ;;
-	none:tls) echo lost ;;
-	*:clear) echo 'tls_refused|handshake|protocol|connect' ;;
-	*) echo tls ;;
-	esac
-}
-
-here() { echo "${1//@/$PKI}"; }
-trust() { # MODE
-	case $1 in
-	verify-full) here 'ca = [ "@/ca.crt" ]; server_dn = "CN=ORDERS";' ;;
-	verify-ca) here 'ca = [ "@/ca.crt" ];' ;;
-	esac
-}
-front() { # CLIENT_TLS
-	[ "$1" = off ] || here "client_tls = { mode = \"$1\";
-		cert = \"@/proxy.crt\"; key = \"@/proxy.key\"; };"
-}
-add() { # NAME plain|secret|other SERVER MODE [SETTINGS]
-	local p
-	port_new p "$2"
-	port[$1]=$p
-	ENGINE=sybase endpoint "$1" "$p" "127.0.0.1:$3" "$4" "${5:-}"
-}
 
 readonly FRONTS='off allow require' MODES='none require verify-ca verify-full'
 

@@ -32,10 +32,8 @@ add() { # NAME plain|secret SERVER MODE SETTINGS
 	endpoint "$1" "$p" "$3" "$4" "$5"
 }
 
-# Settings, with the folder of certificates put in for @.
 readonly TRUST='ca = [ "@/ca.crt" ]; server_name = "db.test";'
 readonly FRONT='cert = "@/proxy.crt"; key = "@/proxy.key";'
-here() { echo "${1//@/$PKI}"; }
 
 legs() { # VERSION
 	local v=$1 secure=secure$1 plain=plain$1 ca front same

@@ -65,6 +65,44 @@ check_rules() { # TEXT NAME...
 }
 
 # --- dbtls in front of them ------------------------------------------------
+# $ENGINE is the theme's, and $NAMED the setting by which it names the server.
+
+# What a leg becomes: the client's by client_tls, the server's by mode.
+client_leg() { # clear|tls CLIENT_TLS
+	case $1:$2 in
+	clear:require) echo refused ;;
+	tls:off) echo closed ;;
+	*) echo "$1" ;;
+	esac
+}
+# A server in clear that is spoken to in TLS says something else, or leaves; one
+# with TLS leaves when it is spoken to in clear, and nobody can say why.
+server_leg() { # MODE clear|tls
+	case $1:$2 in
+	none:clear) echo clear ;;
+	none:tls) echo lost ;;
+	*:clear) echo 'tls_refused|handshake|protocol|connect' ;;
+	*) echo tls ;;
+	esac
+}
+
+trust() { # MODE
+	case $1 in
+	verify-full) echo "ca = [ \"$PKI/ca.crt\" ]; $NAMED;" ;;
+	verify-ca) echo "ca = [ \"$PKI/ca.crt\" ];" ;;
+	esac
+}
+front() { # CLIENT_TLS [CERTIFICATE]
+	[ "$1" = off ] || echo "client_tls = { mode = \"$1\";
+		cert = \"$PKI/${2:-proxy}.chain.pem\";
+		key = \"$PKI/${2:-proxy}.key\"; };"
+}
+add() { # NAME plain|secret|other SERVER MODE [SETTINGS]
+	local p
+	port_new p "$2"
+	port[$1]=$p
+	endpoint "$1" "$p" "127.0.0.1:$3" "$4" "${5:-}"
+}
 
 # Does this dbtls know the engine?
 engine_known() { # ENGINE

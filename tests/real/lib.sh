@@ -286,6 +286,9 @@ endpoint() { # NAME PORT SERVER MODE [SETTINGS]
     ${5:-} }")
 }
 
+# Settings, with the folder of certificates put in for @.
+here() { echo "${1//@/$PKI}"; }
+
 dbtls_config() { # FILE [SETTINGS]
 	local IFS=,
 	cat >"$1" <<-CONF

@@ -11,6 +11,7 @@ if [ "${1:-}" != inside ]; then
 fi
 . "$REAL/drivers_tds.sh"
 . "$REAL/doubles.sh"
+readonly ENGINE=mongodb NAMED='server_name = "db.test"'
 
 declare -A port=()	# of doubles and endpoints, by name
 readonly CLIENTS='pymongo3 pymongo4 mongodb'
@@ -116,40 +117,6 @@ elsewhere() { # CLIENT
 }
 
 # --- the tables ------------------------------------------------------------
-
-client_leg() { # clear|tls CLIENT_TLS
-	case $1:$2 in
-	clear:require) echo refused ;;
-	tls:off) echo closed ;;
-	*) echo "$1" ;;
-	esac
-}
-server_leg() { # MODE clear|tls
-	case $1:$2 in
-	none:clear) echo clear ;;
-	none:tls) echo lost ;;
-	*:clear) echo 'tls_refused|handshake|protocol|connect' ;;
-	*) echo tls ;;
-	esac
-}
-
-here() { echo "${1//@/$PKI}"; }
-trust() { # MODE
-	case $1 in
-	verify-full) here 'ca = [ "@/ca.crt" ]; server_name = "db.test";' ;;
-	verify-ca) here 'ca = [ "@/ca.crt" ];' ;;
-	esac
-}
-front() { # CLIENT_TLS
-	[ "$1" = off ] || here "client_tls = { mode = \"$1\";
-		cert = \"@/proxy.crt\"; key = \"@/proxy.key\"; };"
-}
-add() { # NAME plain|secret|other SERVER MODE [SETTINGS]
-	local p
-	port_new p "$2"
-	port[$1]=$p
-	ENGINE=mongodb endpoint "$1" "$p" "127.0.0.1:$3" "$4" "${5:-}"
-}
 
 # shellcheck disable=SC2046
 matrix_doubles() {

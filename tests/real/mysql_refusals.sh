@@ -40,7 +40,6 @@ add_one() { # NAME LEG SERVER MODE SETTINGS
 }
 
 readonly TRUST='server_name = "db.test"; ca = [ "@/ca.crt" ];'
-here() { echo "${1//@/$PKI}"; }
 
 endpoints_of() { # SERVER
 	local s=$1 at=127.0.0.1:${port[$1]} trust key

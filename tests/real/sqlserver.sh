@@ -8,6 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$REAL/drivers_tds.sh"
 . "$REAL/doubles.sh"
+readonly ENGINE=sqlserver NAMED='server_name = "db.test"'
 
 declare -A port=()	# of doubles and endpoints, by name
 readonly BARE="select 'hello' as a, tls() as b, 42 as c"
@@ -213,27 +214,6 @@ tables_read() {
 			columns+=("$a.$b")
 		fi
 	done < <(grep -v '^#' "$REAL/sqlserver.txt")
-}
-
-# What an endpoint is like, with the folder of certificates put in for @.
-here() { echo "${1//@/$PKI}"; }
-trust() { # MODE
-	case $1 in
-	verify-full) here 'ca = [ "@/ca.crt" ]; server_name = "db.test";' ;;
-	verify-ca) here 'ca = [ "@/ca.crt" ];' ;;
-	esac
-}
-front() { # CLIENT_TLS [CERTIFICATE]
-	[ "$1" = off ] || echo "client_tls = { mode = \"$1\";
-		cert = \"$PKI/${2:-proxy}.chain.pem\";
-		key = \"$PKI/${2:-proxy}.key\"; };"
-}
-
-add() { # NAME plain|secret|other SERVER MODE [SETTINGS]
-	local p
-	port_new p "$2"
-	port[$1]=$p
-	ENGINE=sqlserver endpoint "$1" "$p" "127.0.0.1:$3" "$4" "${5:-}"
 }
 
 # shellcheck disable=SC2046,SC2086
@@ -461,7 +441,7 @@ rename() { # NAME MODE TRUST
 	local p
 	port_new p other
 	port[$1]=$p
-	ENGINE=sqlserver endpoint "$1" "$p" "localhost:${port[azure]}" "$2" \
+	endpoint "$1" "$p" "localhost:${port[azure]}" "$2" \
 		"$3 sqlserver = { rewrite_server_name = \"on\"; };"
 }
 
