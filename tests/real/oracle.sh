@@ -116,17 +116,27 @@ clients_alone() {
 
 # The double must see what it is there for.
 rules_alone() {
+	local leg how want
 	if have python; then
 		double_mark alone-oob
 		ora_ask python "$(ora_name tcp "${port[alone-oob]}" accept)" \
 			>/dev/null
 		check_events "python alone sends urgent data" alone-oob oob 1
 	fi
-	double_mark alone-tls13
-	check "a CONNECT where TLS was to begin anew" '^type 11' \
-		raw alone-tls13 tls resend8 forsaken
-	check "is noticed" '(data|close_notify|alert) in the old session' \
-		events alone-tls13 violation
+	while read -r leg how want; do
+		double_mark "alone-${leg/%tls/tls13}"
+		check "where TLS begins anew, the old one ($leg) says $how" \
+			'^type 11' \
+			raw "alone-${leg/%tls/tls13}" "$leg" resend8 forsaken \
+			"$how"
+		check "which is noticed" "$want in the old session" \
+			events "alone-${leg/%tls/tls13}" violation
+	done <<-TABLE
+		tls connect data
+		tls12 connect data
+		tls close close_notify
+		tls12 close alert
+	TABLE
 }
 
 # --- the matrix ------------------------------------------------------------
@@ -219,6 +229,12 @@ matrix_row() { # CLIENT LEG SERVER
 
 # --- the rules, one by one -------------------------------------------------
 
+pin_of() { # CERTIFICATE
+	openssl x509 -in "$PKI/$1.crt" -noout -pubkey |
+		openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary |
+		base64 | sed 's,^,sha256//,'
+}
+
 # shellcheck disable=SC2046 # words
 rules_start() {
 	local name
@@ -269,6 +285,10 @@ rules_endpoints() {
 			key = \"$PKI/client.key\"; };"
 	add to-dn other "$host:${port[dn]}" verify-full \
 		'server_dn = "CN=Orders";'
+	add to-pin other "$host:${port[ora1]}" verify-full \
+		"pin = [ \"$(pin_of ora1.db)\" ];"
+	add to-dn-ora1 other "$host:${port[ora1]}" verify-full \
+		'server_dn = "CN=ora1.db";'
 	add to-other-dn other "$host:${port[dn]}" verify-full \
 		'server_dn = "CN=Others";'
 	add to-sni other "$host:${port[ora1]}" verify-full \
@@ -300,6 +320,13 @@ redirects() {
 	refused "to the same under require" to-require scan redirect 28860
 	refused "to where the certificate has another name" to-ora1 wrong \
 		name_mismatch 29024
+	refused "to where the key is another than is pinned" to-pin accept2 \
+		pin_mismatch 29024
+	refused "to where the subject is another" to-dn-ora1 accept2 \
+		name_mismatch 29024
+	check "and all is right where it came from" '^accept .*' \
+		raw to-pin clear redirect8 connect
+	check_events "and ora2 has heard no more" ora2 connect 1
 	double_mark clear
 	for name in ora1 require; do
 		refused "into the clear ($name)" "to-$name" tcp redirect 28860
@@ -443,15 +470,17 @@ probes() {
 		check "dbtls test: a listener that says: $name" \
 			"$word.*status $status\$" probe "probe-$name"
 	done <<-TABLE
-		refuse 0 name
-		anew 0 anew|again
-		moved 0 redirect
-		away 1 redirect_allow
-		clear 1 redirect
+		refuse 0 answer +ok +REFUSE, TNS-12514
+		anew 0 again +ok +TLSv1.3.*TNS-12514
+		moved 0 redirect +ok +to ora1.*TNS-12514
+		away 1 redirect +FAIL.*redirect_allow
+		clear 1 FAIL +server sends us on to a place without TLS
 	TABLE
 	check "dbtls test: another server_dn" 'CN=Orders.*status 1' \
 		probe to-other-dn
 	check_rules "and breaks no rule" probe-refuse probe-anew probe-moved
+	check_events "it says that it follows a redirect" probe-moved connect \
+		2 '"flags": 4'
 }
 
 # What the small fetches of a CDC task pay: printed, and no verdict.

@@ -4,7 +4,7 @@ A client of Oracle Net that asks the double for what no driver would show.
 DOUBLES is the folder of tnswire.py, LEG clear, tls or tls12, and WHAT
 
     connect [SIZE [HEAD [behind]]]  CONNECT with SIZE bytes of data; what came
-    forsaken                    twice in the same session of TLS
+    forsaken connect|close      that in the session of TLS that RESEND ended
     sni NAME                    ClientHello with this name
     both BYTES                  that many given and taken; their hash
     echo TEXT
@@ -89,11 +89,14 @@ def do_connect(client, service, size='200', head=str(w.CONNECT_HEAD),
     return f'{said} {client.hash}'
 
 
-def do_forsaken(client, service):
-    """After RESEND it goes on in the session that it should give up."""
+def do_forsaken(client, service, how):
+    """After RESEND something is said in the session that is to be dropped."""
     said = client.connect(service)
     try:
-        client.connect(service)
+        if how == 'close':
+            client.wire.sock.unwrap()
+        else:
+            client.connect(service)
     except (OSError, common.Closed):
         pass
     return said
