@@ -2,7 +2,7 @@
 #
 # doubles.sh - servers that cannot be had, played by doubles/*.py
 #
-#	double_start NAME KIND PORT [OPTION]...	KIND is tds, mongo or ase
+#	double_start NAME KIND PORT [OPTION]...	KIND is tds, mongo, ase or tns
 #	double_tls CERTIFICATE			options: of $PKI, with its chain
 #	double_mark NAME			events before this do not count
 #	events NAME EVENT [REGEX]		their lines, as JSON

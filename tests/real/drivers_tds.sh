@@ -65,12 +65,15 @@ jtds_have() {
 			"$WORK/clients/TdsQuery.java" >&2
 }
 
-# npm is this machine's; what it installs has to be in the root to be seen.
 npm_have() {
-	local folder=$ROOTS/node-npm/opt/npm
+	npm_install npm "$NPM_PACKAGES"
+}
+
+# npm is this machine's; what it installs has to be in the root to be seen.
+npm_install() { # NAME PACKAGES
+	local folder=$ROOTS/node-npm/opt/$1
 	root_make node-npm sid nodejs || return 1
-	[ "$(cat "$folder/.made-of" 2>/dev/null)" != "$NPM_PACKAGES" ] ||
-		return 0
+	[ "$(cat "$folder/.made-of" 2>/dev/null)" != "$2" ] || return 0
 	command -v npm >/dev/null || needs npm || return 1
 	rm -rf "$folder" "$folder.new"
 	mkdir -p "$folder.new"
@@ -79,8 +82,8 @@ npm_have() {
 	NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt timeout 300 \
 		npm install --prefix "$folder.new" --ignore-scripts --no-audit \
 		--no-fund --no-package-lock --loglevel=error \
-		$NPM_PACKAGES >&2 || return 1
-	echo "$NPM_PACKAGES" >"$folder.new/.made-of"
+		$2 >&2 || return 1
+	echo "$2" >"$folder.new/.made-of"
 	mv "$folder.new" "$folder"
 }
 
