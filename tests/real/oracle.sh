@@ -496,6 +496,60 @@ pairs_show() {
 
 # --- the theme -------------------------------------------------------------
 
+# --- a server of 2010 ------------------------------------------------------
+# As the cloud's guide has it, without a tool of Oracle's: TLS 1.0, AES256-SHA, a
+# key of 1024 bits, a self-signed certificate of version 1, which goes into a
+# wallet for whoever connects.
+
+old_certificate() {
+	openssl req -new -newkey rsa:1024 -nodes -keyout "$PKI/old.key" \
+		-subj /CN=ora2010 -out "$WORK/old.csr" 2>/dev/null &&
+		openssl x509 -req -in "$WORK/old.csr" -signkey "$PKI/old.key" \
+			-days 3650 -sha1 -out "$PKI/old.chain.pem" 2>/dev/null
+}
+
+old_add() { # [SETTINGS]
+	ENGINE=oracle endpoint old-one "${port[old-one]}" \
+		"localhost:${port[old]}" verify-ca \
+		"ca = [ \"$WORK/wallet\" ]; ${1:-}"
+}
+
+# shellcheck disable=SC2046 # words
+old_server() {
+	local client p
+	mkdir "$WORK/wallet"
+	check_ok "old: its certificate" old_certificate
+	check "old: which goes into a wallet" 'auto-login wallet of 1 certificate' \
+		"$DBTLS" cert wallet --ca "$PKI/old.chain.pem" \
+		--out "$WORK/wallet"
+	double old secret --service accept=accept $(double_tls old) \
+		--tls-min 1.0 --tls-max 1.0 --ciphers AES256-SHA@SECLEVEL=0
+	port_new p plain
+	port[old-one]=$p
+	old_add
+	dbtls_config "$WORK/strict.conf"
+	endpoints=()
+	check "old: refused as it is, and what would admit it" \
+		'tls = \{ min = "1\.0"; seclevel = 0; \};.*refused +weak' \
+		"$DBTLS" test old-one -c "$WORK/strict.conf"
+	old_add 'tls = { min = "1.0"; seclevel = 0; };'
+	dbtls_run proxy-old || return
+	check "old: check marks it" LEGACY \
+		"$DBTLS" check -c "$WORK/proxy-old.conf"
+	for client in $CLIENTS; do
+		have "$client" || continue
+		check "old: $client gets there" "ORA-20000: $CANARY tls=TLSv1 " \
+			ora_ask "$client" "$(ora_name tcp "${port[old-one]}" \
+				accept)"
+	done
+	check_same "old: verified, as the log has it" \
+		"$(dbtls_value proxy-old session.open old-one verified |
+			sort -u)" ca
+	check "old: with" 'AES256-SHA' \
+		dbtls_value proxy-old session.open old-one cipher
+	stop proxy-old
+}
+
 theme_begin oracle
 certs_make
 {
@@ -535,5 +589,6 @@ check_same "no session failed by a fault of ours" \
 check_same "no canary in the log" "$(grep -c "$CANARY" "$WORK/proxy.log")" 0
 stop proxy
 check_same "dbtls ends with status" "$status" 0
+old_server
 wire_end
 theme_end
