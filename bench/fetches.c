@@ -31,13 +31,12 @@
 
 #include <openssl/ssl.h>
 
-#define QUESTION_LEN 128u
-#define ANSWER_LEN   ((size_t)10 * 1024)
-#define TURN         50u /* fetches of one client before the other's turn */
-#define FETCHES_MAX  1000000u
-#define THINK_MAX    1000000u
-#define MICRO        1000000L
-#define NANO         1000000000L
+#define QUESTION_LEN  128u
+#define ANSWER_LEN    ((size_t)10 * 1024)
+#define TURN          50u /* fetches of one client before the other's turn */
+#define FETCHES_MAX   1000000u
+#define MICRO         1000000L
+#define NANO_IN_MICRO 1000L
 
 #define HEAD_LEN    74u
 #define DATA        "(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=fetches)))"
@@ -271,7 +270,7 @@ microseconds_now(void)
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * MICRO + (double)t.tv_nsec / (NANO / MICRO);
+	return (double)t.tv_sec * MICRO + (double)t.tv_nsec / NANO_IN_MICRO;
 }
 
 static bool
@@ -303,17 +302,27 @@ median(double *list, size_t n)
 }
 
 static bool
+take_turn(const struct end *e, double *times, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!fetch(e, &times[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
 measure(const struct end ends[2], size_t fetches, double *times[2])
 {
-	size_t done, who, i;
+	size_t done, n;
 
-	for (done = 0; done < fetches; done += i) {
-		for (who = 0; who < 2; who++) {
-			for (i = 0; i < TURN && done + i < fetches; i++) {
-				if (!fetch(&ends[who], &times[who][done + i]))
-					return false;
-			}
-		}
+	for (done = 0; done < fetches; done += n) {
+		n = fetches - done < TURN ? fetches - done : TURN;
+		if (!take_turn(&ends[0], times[0] + done, n) ||
+		    !take_turn(&ends[1], times[1] + done, n))
+			return false;
 	}
 	return true;
 }
@@ -326,7 +335,7 @@ measure_all(const struct end ends[2], size_t fetches, char **thinks)
 	bool ok = times[0] != NULL && times[1] != NULL;
 
 	for (; ok && *thinks != NULL; thinks++) {
-		atomic_store(&think, atol(*thinks));
+		atomic_store(&think, strtol(*thinks, NULL, 10));
 		ok = measure(ends, fetches, times);
 		if (ok)
 			printf("%s %.1f %.1f\n", *thinks,
