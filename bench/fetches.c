@@ -127,7 +127,7 @@ static void
 wait_a_while(long microseconds)
 {
 	struct timespec t = { .tv_sec = microseconds / MICRO,
-		.tv_nsec = microseconds % MICRO * (NANO / MICRO) };
+		.tv_nsec = microseconds % MICRO * NANO_IN_MICRO };
 
 	if (microseconds > 0)
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
