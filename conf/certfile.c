@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509v3.h>
 
 #include "conf/certfile_private.h"
@@ -501,48 +502,120 @@ password_read(struct password *p, const char *path, struct err *err)
 	return rc;
 }
 
+/* What comes of looking for a key. */
+struct key_search {
+	struct password password;
+	bool found;
+	bool unfit; /* never tried: it would take too long */
+};
+
 static EVP_PKEY *
-key_decode_pem(const struct filebytes *f, struct password *p, bool *found)
+key_from_info(struct key_search *k, PKCS8_PRIV_KEY_INFO *info)
+{
+	EVP_PKEY *key = NULL;
+
+	k->unfit = !wallet_key_fits(info);
+	if (!k->unfit)
+		key = EVP_PKCS82PKEY(info);
+	PKCS8_PRIV_KEY_INFO_free(info); /* wipes it */
+	return key;
+}
+
+static EVP_PKEY *
+key_from_sealed(struct key_search *k, X509_SIG *sealed)
+{
+	const struct password *p = &k->password;
+	PKCS8_PRIV_KEY_INFO *info = NULL;
+	const X509_ALGOR *how;
+
+	k->password.asked = true;
+	X509_SIG_get0(sealed, &how, NULL);
+	k->unfit = wallet_rounds(how) > WALLET_ROUNDS_MAX;
+	if (p->given && !k->unfit)
+		info = PKCS8_decrypt(sealed, p->text, (int)p->len);
+	X509_SIG_free(sealed);
+	return info == NULL ? NULL : key_from_info(k, info);
+}
+
+/* PKCS #8, plain or sealed.  False for anything else. */
+static bool
+key_from_pkcs8(struct key_search *k, const uint8_t *der, long len,
+    EVP_PKEY **key)
+{
+	PKCS8_PRIV_KEY_INFO *info;
+	const uint8_t *at = der;
+	X509_SIG *sealed;
+
+	if ((info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, len)) != NULL) {
+		*key = key_from_info(k, info);
+		return true;
+	}
+	at = der;
+	if ((sealed = d2i_X509_SIG(NULL, &at, len)) == NULL)
+		return false;
+	*key = key_from_sealed(k, sealed);
+	return true;
+}
+
+static EVP_PKEY *
+key_from_block(struct key_search *k, const struct block *b)
+{
+	EVP_PKEY *key = NULL;
+	uint8_t *der;
+	BIO *bio;
+	long len = 0;
+
+	if (block_is(b, PEM_STRING_PKCS8) || block_is(b, PEM_STRING_PKCS8INF)) {
+		der = block_decode(b, &len);
+		if (der != NULL)
+			(void)key_from_pkcs8(k, der, len, &key);
+		OPENSSL_clear_free(der, (size_t)len);
+		return key;
+	}
+	if ((bio = BIO_new_mem_buf(b->text, (int)b->len)) == NULL)
+		return NULL;
+	key = PEM_read_bio_PrivateKey(bio, NULL, password_answer, &k->password);
+	BIO_free(bio);
+	return key;
+}
+
+static EVP_PKEY *
+key_decode_pem(const struct filebytes *f, struct key_search *k)
 {
 	struct scan s = scan_file(f);
-	EVP_PKEY *key;
 	struct block b;
-	BIO *bio;
 
 	while (scan_block(&s, &b) == 1) {
-		if (!block_is_key(&b))
-			continue;
-		*found = true;
-		bio = BIO_new_mem_buf(b.text, (int)b.len);
-		if (bio == NULL)
-			return NULL;
-		key = PEM_read_bio_PrivateKey(bio, NULL, password_answer, p);
-		BIO_free(bio);
-		return key;
+		if (block_is_key(&b)) {
+			k->found = true;
+			return key_from_block(k, &b);
+		}
 	}
 	return NULL;
 }
 
 static EVP_PKEY *
-key_decode_der(const struct filebytes *f, struct password *p)
+key_decode_der(const struct filebytes *f, struct key_search *k)
 {
 	const uint8_t *at = f->bytes;
-	EVP_PKEY *key;
-	BIO *bio;
+	EVP_PKEY *key = NULL;
 
-	if ((key = d2i_AutoPrivateKey(NULL, &at, (long)f->len)) != NULL)
-		return key;
-	if ((bio = BIO_new_mem_buf(f->bytes, (int)f->len)) == NULL)
-		return NULL;
-	key = d2i_PKCS8PrivateKey_bio(bio, NULL, password_answer, p);
-	BIO_free(bio);
-	return key;
+	k->found = key_from_pkcs8(k, at, (long)f->len, &key);
+	return k->found ? key : d2i_AutoPrivateKey(NULL, &at, (long)f->len);
 }
 
 static int
-key_unreadable(const char *path, const struct password *p, bool found,
+key_unreadable(const char *path, const struct key_search *k,
     const char *password_file, struct err *err)
 {
+	const struct password *p = &k->password;
+
+	if (k->unfit)
+		return err_set(err,
+		    "%s: the private key is of a kind that TLS has no use for, "
+		    "or derived in more rounds than any is; make it anew (RSA "
+		    "or EC)",
+		    path);
 	if (p->asked && !p->given)
 		return err_set(err,
 		    "%s: the private key is encrypted; give its"
@@ -554,7 +627,7 @@ key_unreadable(const char *path, const struct password *p, bool found,
 		    "%s: the password in %s does not open the"
 		    " private key; it must be the file's first line",
 		    path, password_file);
-	if (!found)
+	if (!k->found)
 		return err_set(err, "%s: there is no private key in it", path);
 	return err_set(err,
 	    "%s: the private key in it cannot be read; copy it"
@@ -566,29 +639,29 @@ EVP_PKEY *
 certfile_parse_key(const struct filebytes *f, const char *password_file,
     enum key_found *what, struct err *err)
 {
-	struct password p = { .given = false };
+	struct key_search k = { .found = false };
+	const struct password *p = &k.password;
 	EVP_PKEY *key = NULL;
-	bool found = false;
 
 	*what = KEY_UNREADABLE;
 	if (password_file != NULL &&
-	    password_read(&p, password_file, err) == -1)
+	    password_read(&k.password, password_file, err) == -1)
 		goto out;
 	if (f->len > 0 && f->bytes[0] == DER_SEQUENCE)
-		key = key_decode_der(f, &p);
+		key = key_decode_der(f, &k);
 	else
-		key = key_decode_pem(f, &p, &found);
+		key = key_decode_pem(f, &k);
 	if (key != NULL)
 		*what = KEY_READ;
-	else if (p.asked && !p.given)
+	else if (p->asked && !p->given && !k.unfit)
 		*what = KEY_SEALED;
-	else if (!found && !p.asked)
+	else if (!k.found && !p->asked)
 		*what = KEY_NONE;
 	if (key == NULL)
-		(void)key_unreadable(f->path, &p, found, password_file, err);
+		(void)key_unreadable(f->path, &k, password_file, err);
 	ERR_clear_error();
 out:
-	OPENSSL_cleanse(&p, sizeof(p));
+	OPENSSL_cleanse(&k, sizeof(k));
 	return key;
 }
 
@@ -697,7 +770,7 @@ keypair_from_wallet(struct keypair *k, const struct filebytes *f,
 		    "%s: has a private key, but no certificate that belongs to "
 		    "it; import the one that was issued for it",
 		    f->path);
-	else if (contents_move_certs(&c, -1, certs) == -1)
+	else if (contents_move_certs(&c, true, certs) == -1)
 		(void)err_set(err, "%s: out of memory", f->path);
 	else
 		rc = 0;

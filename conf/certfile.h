@@ -25,7 +25,7 @@ int certfile_read_crls(const char *path, STACK_OF(X509_CRL) *to,
     struct err *err);
 
 /* As certfile_read_certs(); of a wallet, or a folder with one, all certificates
- * but that of its own key. */
+ * but those of its own key. */
 int certfile_read_anchors(const char *path, const struct wallet_access *access,
     STACK_OF(X509) *to, struct err *err);
 

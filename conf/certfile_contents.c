@@ -2,10 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -39,7 +39,8 @@ certfile_locate(const char *path, struct err *err)
 			(void)err_set(err, "%s: out of memory", path);
 			return NULL;
 		}
-		if (access(found, F_OK) == 0)
+		/* A link to nowhere is told, too, and not passed over. */
+		if (lstat(found, &st) == 0 || errno != ENOENT)
 			return found;
 		free(found);
 	}
@@ -198,35 +199,51 @@ contents_fini(struct contents *c)
 	*c = (struct contents){ .seal = "" };
 }
 
-int
-contents_leaf(const struct contents *c)
+static bool
+is_own(const struct contents *c, X509 *cert)
 {
-	int i, leaf = -1;
+	bool own = c->key != NULL && X509_check_private_key(cert, c->key) == 1;
 
-	for (i = 0; c->key != NULL && i < sk_X509_num(c->certs); i++) {
-		if (X509_check_private_key(sk_X509_value(c->certs, i),
-			c->key) == 1) {
-			leaf = i;
-			break;
-		}
-	}
 	ERR_clear_error();
-	return leaf;
+	return own;
 }
 
 int
-contents_move_certs(struct contents *c, int without, STACK_OF(X509) *to)
+contents_leaf(const struct contents *c)
 {
-	X509 *cert;
 	int i;
 
-	for (i = 0; (cert = sk_X509_shift(c->certs)) != NULL; i++) {
-		if (i == without)
+	for (i = 0; i < sk_X509_num(c->certs); i++) {
+		if (is_own(c, sk_X509_value(c->certs, i)))
+			return i;
+	}
+	return -1;
+}
+
+int
+contents_move_certs(struct contents *c, bool own, STACK_OF(X509) *to)
+{
+	X509 *cert;
+
+	while ((cert = sk_X509_shift(c->certs)) != NULL) {
+		if (!own && is_own(c, cert))
 			X509_free(cert);
 		else if (certs_append(to, cert) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+static bool
+all_own(const struct contents *c)
+{
+	int i;
+
+	for (i = 0; i < sk_X509_num(c->certs); i++) {
+		if (!is_own(c, sk_X509_value(c->certs, i)))
+			return false;
+	}
+	return true;
 }
 
 /* --- anchors -------------------------------------------------------------- */
@@ -238,27 +255,25 @@ anchors_of_wallet(const struct filebytes *f, const struct wallet_access *access,
     STACK_OF(X509) *to, struct err *err)
 {
 	struct contents c;
-	int n, leaf, rc;
+	int rc;
 
 	if (contents_parse(&c, f, access, err) == -1)
 		return -1;
-	leaf = contents_leaf(&c);
-	n = sk_X509_num(c.certs);
 	if (c.sealed_key)
 		rc = err_set(err,
 		    "%s: its private key needs a password, and only the key "
 		    "tells which certificate is its own; name a file that has "
 		    "it as its first line (wallet_password_file)",
 		    f->path);
-	else if (n == 0)
+	else if (sk_X509_num(c.certs) == 0)
 		rc = err_set(err, "%s: is a wallet without a certificate",
 		    f->path);
-	else if (n == 1 && leaf == 0)
+	else if (all_own(&c))
 		rc = err_set(err,
 		    "%s: has no certificate but that of its own key, which "
 		    "tells nothing about others; add those that are trusted",
 		    f->path);
-	else if ((rc = contents_move_certs(&c, leaf, to)) == -1)
+	else if ((rc = contents_move_certs(&c, false, to)) == -1)
 		(void)err_set(err, "%s: out of memory", f->path);
 	contents_fini(&c);
 	return rc;

@@ -51,8 +51,9 @@ EVP_PKEY *certfile_parse_key(const struct filebytes *f,
 int contents_parse(struct contents *c, const struct filebytes *f,
     const struct wallet_access *access, struct err *err)
     __attribute__((warn_unused_result));
-/* All but the one at `without` (-1: all) move to the end of `to`. */
-int contents_move_certs(struct contents *c, int without, STACK_OF(X509) *to)
+/* They move to the end of `to`; without `own`, all but those that belong to its
+ * key: there are two where one was renewed. */
+int contents_move_certs(struct contents *c, bool own, STACK_OF(X509) *to)
     __attribute__((warn_unused_result));
 
 #endif /* CONF_CERTFILE_PRIVATE_H */

@@ -12,9 +12,8 @@
 #include <openssl/x509v3.h>
 
 /* More than any wallet has; less than anybody would wait for. */
-#define ROUNDS_MAX 4000000L /* of key derivation, in all */
-#define BAGS_MAX   4096
-#define DEPTH_MAX  4 /* of bags in bags */
+#define BAGS_MAX  4096
+#define DEPTH_MAX 4 /* of bags in bags */
 
 #define DER_SEQUENCE 0x30
 
@@ -79,56 +78,10 @@ damaged(const struct opener *o)
 
 /* --- how much work it asks for -------------------------------------------- */
 
-static long
-rounds_of_integer(const ASN1_INTEGER *n)
-{
-	int64_t value;
-
-	if (n == NULL)
-		return 1;
-	if (ASN1_INTEGER_get_int64(&value, n) != 1 || value < 0 ||
-	    value > ROUNDS_MAX)
-		return ROUNDS_MAX + 1;
-	return (long)value;
-}
-
-static long
-rounds_of_pbes2(const ASN1_TYPE *parameter)
-{
-	PBE2PARAM *pbe2;
-	PBKDF2PARAM *kdf = NULL;
-	long rounds = ROUNDS_MAX + 1;
-
-	pbe2 = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), parameter);
-	if (pbe2 != NULL &&
-	    OBJ_obj2nid(pbe2->keyfunc->algorithm) == NID_id_pbkdf2)
-		kdf = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBKDF2PARAM),
-		    pbe2->keyfunc->parameter);
-	if (kdf != NULL)
-		rounds = rounds_of_integer(kdf->iter);
-	PBKDF2PARAM_free(kdf);
-	PBE2PARAM_free(pbe2);
-	return rounds;
-}
-
-static long
-rounds_of(const X509_ALGOR *a)
-{
-	PBEPARAM *pbe;
-	long rounds;
-
-	if (OBJ_obj2nid(a->algorithm) == NID_pbes2)
-		return rounds_of_pbes2(a->parameter);
-	pbe = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBEPARAM), a->parameter);
-	rounds = pbe == NULL ? ROUNDS_MAX + 1 : rounds_of_integer(pbe->iter);
-	PBEPARAM_free(pbe);
-	return rounds;
-}
-
 static int
 spend(struct opener *o, long rounds)
 {
-	if (rounds > ROUNDS_MAX - o->rounds)
+	if (rounds > WALLET_ROUNDS_MAX - o->rounds)
 		return fail(o,
 		    "derives its keys as no wallet does, or in more rounds "
 		    "than any has; make it anew");
@@ -160,6 +113,15 @@ note_cipher(struct opener *o, const X509_ALGOR *a)
 	    used > 0 ? ", " : "", name);
 }
 
+/* Other libraries mean other things by the same number. */
+static bool
+is_unsupported(unsigned long e)
+{
+	return ERR_GET_LIB(e) == ERR_LIB_EVP &&
+	    (ERR_GET_REASON(e) == ERR_R_UNSUPPORTED ||
+		ERR_GET_REASON(e) == EVP_R_UNSUPPORTED_ALGORITHM);
+}
+
 /* Deciphering failed: for want of the algorithm, or of the password? */
 static int
 cannot_decipher(struct opener *o)
@@ -168,8 +130,7 @@ cannot_decipher(struct opener *o)
 
 	do {
 		e = ERR_get_error();
-	} while (e != 0 && ERR_GET_REASON(e) != ERR_R_UNSUPPORTED &&
-	    ERR_GET_REASON(e) != EVP_R_UNSUPPORTED_ALGORITHM);
+	} while (e != 0 && !is_unsupported(e));
 	if (e == 0)
 		return fail(o,
 		    "is damaged: a part of it does not open with "
@@ -225,7 +186,8 @@ take_key(struct opener *o, const PKCS8_PRIV_KEY_INFO *info)
 		return fail(o,
 		    "holds two private keys, and which of them is "
 		    "meant cannot be told; export one");
-	o->wallet->key = EVP_PKCS82PKEY(info);
+	if (wallet_key_fits(info))
+		o->wallet->key = EVP_PKCS82PKEY(info);
 	if (o->wallet->key == NULL)
 		return fail(o,
 		    "the private key in it is of a kind that "
@@ -242,7 +204,7 @@ take_shrouded(struct opener *o, const PKCS12_SAFEBAG *bag)
 
 	X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(bag), &how, NULL);
 	note_cipher(o, how);
-	if (spend(o, rounds_of(how)) == -1)
+	if (spend(o, wallet_rounds(how)) == -1)
 		return -1;
 	info = PKCS12_decrypt_skey_ex(bag, o->password, o->password_len,
 	    o->library, NULL);
@@ -303,12 +265,14 @@ take_encrypted(struct opener *o, PKCS7 *safe)
 	STACK_OF(PKCS12_SAFEBAG) *bags;
 	int rc;
 
-	/* A PKCS#7 may say what it is and then hold nothing. */
-	if (safe->d.encrypted == NULL)
+	/* A PKCS#7 may say what it is and then hold nothing, and not every
+	 * OpenSSL looks (CVE-2024-0727, CVE-2025-69421). */
+	if (safe->d.encrypted == NULL ||
+	    safe->d.encrypted->enc_data->enc_data == NULL)
 		return damaged(o);
 	how = safe->d.encrypted->enc_data->algorithm;
 	note_cipher(o, how);
-	if (spend(o, rounds_of(how)) == -1)
+	if (spend(o, wallet_rounds(how)) == -1)
 		return -1;
 	bags = PKCS12_unpack_p7encdata(safe, o->password, o->password_len);
 	if (bags == NULL)
@@ -380,25 +344,62 @@ wrong_password(const struct opener *o, const struct wallet_words *words)
 	    o->path, words->password_file);
 }
 
+/* PBMAC1 derives its key in a way of its own, with rounds that stand elsewhere;
+ * and where OpenSSL does not know it the password would be blamed. */
+static int
+spend_mac(struct opener *o, const PKCS12 *p12)
+{
+	const ASN1_INTEGER *rounds = NULL;
+	const ASN1_OBJECT *digest = NULL;
+	const X509_ALGOR *how = NULL;
+	char name[64];
+
+	PKCS12_get0_mac(NULL, &how, NULL, &rounds, p12);
+	X509_ALGOR_get0(&digest, NULL, NULL, how);
+	if (EVP_get_digestbyobj(digest) != NULL)
+		return spend(o, wallet_rounds_of_integer(rounds));
+	(void)OBJ_obj2txt(name, sizeof(name), digest, 0);
+	return err_set(o->err,
+	    "%s: its check sum is made by %s, which is not known here; make it "
+	    "anew with SHA-256 (openssl pkcs12 -export -macalg sha256)",
+	    o->path, name);
+}
+
+/* The other password that it may be under: some programs that are given none
+ * write two bytes of it, some none. */
+static bool
+try_other(struct opener *o)
+{
+	switch (o->wallet->kind) {
+	case WALLET_P12:
+		if (o->password_len > 0)
+			return false;
+		o->password = NULL;
+		return true;
+	case WALLET_SSO:
+		return false;
+	case WALLET_SSO_LOCAL:
+		o->password = o->other_password;
+		return true;
+	}
+	return false;
+}
+
 static int
 check_mac(struct opener *o, PKCS12 *p12, const struct wallet_words *words)
 {
-	const ASN1_INTEGER *rounds = NULL;
+	unsigned tries = 0;
 
 	if (PKCS12_mac_present(p12) != 1)
 		return fail(o,
 		    "has no check sum under its password; make it "
 		    "anew");
-	PKCS12_get0_mac(NULL, NULL, NULL, &rounds, p12);
-	if (spend(o, rounds_of_integer(rounds)) == -1)
-		return -1;
-	if (PKCS12_verify_mac(p12, o->password, o->password_len) == 1)
-		return 0;
-	if (o->wallet->kind == WALLET_SSO_LOCAL) {
-		o->password = o->other_password;
+	do {
+		if (spend_mac(o, p12) == -1)
+			return -1;
 		if (PKCS12_verify_mac(p12, o->password, o->password_len) == 1)
 			return 0;
-	}
+	} while (++tries < 2 && try_other(o));
 	return wrong_password(o, words);
 }
 

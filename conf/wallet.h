@@ -97,6 +97,20 @@ int wallet_head_make(struct wallet_head *h, uint8_t head[WALLET_HEAD_LEN],
     struct err *err) __attribute__((warn_unused_result));
 
 /*
+ * wallet_bounds.c: what a file may ask for before it is refused; for keys in
+ * PEM and DER too.
+ */
+
+#define WALLET_ROUNDS_MAX 4000000L /* of key derivation, in all */
+
+/* One more than WALLET_ROUNDS_MAX for what is more, or cannot be told. */
+long wallet_rounds_of_integer(const ASN1_INTEGER *n);
+long wallet_rounds(const X509_ALGOR *how);
+
+/* Is it a key that TLS has a use for, of a size that is bearable to read? */
+bool wallet_key_fits(const PKCS8_PRIV_KEY_INFO *info);
+
+/*
  * wallet_write.c: a new one.
  */
 

@@ -128,6 +128,22 @@ check_fit(const struct request *r, const struct contents *c, struct err *err)
 				  : cert_check_free(r->key_out, r->force, err);
 }
 
+/* Two names may be of one file, in which --force would let the certificates
+ * take the key's place. */
+static int
+check_apart(const struct request *r, struct err *err)
+{
+	struct stat key, out;
+
+	if (r->out == NULL || stat(r->key_out, &key) == -1 ||
+	    stat(r->out, &out) == -1 || key.st_dev != out.st_dev ||
+	    key.st_ino != out.st_ino)
+		return 0;
+	return err_set(err,
+	    "--out: %s is the file that the key was written to; name another",
+	    r->out);
+}
+
 int
 cert_export(int argc, char **argv)
 {
@@ -140,7 +156,9 @@ cert_export(int argc, char **argv)
 		status = cert_open(&c, r.path, &r.access, &err);
 	if (status == EXIT_YES) {
 		if (check_fit(&r, &c, &err) == -1 ||
-		    (r.key_out != NULL && export_key(&r, &c, &err) == -1) ||
+		    (r.key_out != NULL &&
+			(export_key(&r, &c, &err) == -1 ||
+			    check_apart(&r, &err) == -1)) ||
 		    export_certs(&r, &c, &err) == -1)
 			status = EXIT_REFUSED;
 		contents_fini(&c);

@@ -24,6 +24,7 @@ struct request {
 	const char *at;
 	const char *server_dn;
 	const char *chain; /* the file */
+	struct wallet_access access;
 	struct words ca;
 	struct words crl;
 	struct words server_name;
@@ -56,6 +57,7 @@ request_parse(struct request *r, int argc, char **argv, struct err *err)
 	const struct option table[] = {
 		{ "ssl-mode", 0, OPTION_ONE, &r->ssl_mode },
 		{ "ca", 0, OPTION_MANY, &r->ca },
+		{ "password-file", 0, OPTION_ONE, &r->access.password_file },
 		{ "crl", 0, OPTION_MANY, &r->crl },
 		{ "server-name", 0, OPTION_MANY, &r->server_name },
 		{ "server-dn", 0, OPTION_ONE, &r->server_dn },
@@ -259,7 +261,7 @@ load_anchors(const struct request *r, struct question *q, struct err *err)
 	if ((a = q->trust.anchors = anchors_new()) == NULL)
 		return err_set(err, "--ca: out of memory");
 	for (i = 0; i < r->ca.n; i++) {
-		if (anchors_add_file(a, r->ca.list[i], err) == -1)
+		if (anchors_add_wallet(a, r->ca.list[i], &r->access, err) == -1)
 			return -1;
 	}
 	for (i = 0; i < r->crl.n; i++) {
@@ -444,9 +446,9 @@ const struct command command_verify = {
 	.name = "verify",
 	.run = verify_run,
 	.usage =
-	    "verify --ssl-mode M [--ca F]... [--crl F]... [--server-name N]..."
-	    "\n    [--server-dn DN] [--pin P]... [--no-cn] [--profile P]"
-	    " [--at TIME] [--json] CHAIN",
+	    "verify --ssl-mode M [--ca F]... [--password-file F] [--crl F]..."
+	    "\n    [--server-name N]... [--server-dn DN] [--pin P]... [--no-cn]"
+	    "\n    [--profile P] [--at TIME] [--json] CHAIN",
 	.summary = "the verdict on a chain of certificates, without a server",
 	.details =
 	    "CHAIN is a file as a server would send it, leaf first; - is"
@@ -457,6 +459,7 @@ const struct command command_verify = {
 	    " default)\n"
 	    "  --ca F           trust anchors: PEM, DER, a wallet, or"
 	    " \"system\"\n"
+	    "  --password-file F  its first line opens a wallet among them\n"
 	    "  --crl F          CRLs; every CA of the chain then needs one\n"
 	    "  --server-name N  the name or address that it must be for; of"
 	    " several, any\n"

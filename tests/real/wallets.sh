@@ -291,6 +291,14 @@ round_trip() {
 		cert export "$(path sso trust)" --key-out "$WORK/none.key"
 	exits "export: never to standard output" 2 'to a file only' \
 		cert export "$from" --key-out -
+	exits "export: the key is not replaced by another name of its" 1 \
+		'is the file that the key was written to' cert export "$from" \
+		--out "$WORK/trip.key" --key-out "$WORK/./trip.key" --force
+	check "export: and is still one" '^1$' grep -c 'BEGIN PRIVATE' \
+		"$WORK/trip.key"
+	exits "verify: against a wallet under a password" 0 'CN=ca' \
+		"$DBTLS" verify --ssl-mode verify-ca --ca "$(path p12 trust)" \
+		--password-file "$WORK/password" "$PKI/good.crt"
 	exits "wallet: a key of another" 1 'does not belong' cert wallet \
 		--cert "$PKI/good.crt" --key "$PKI/client.key" \
 		--out "$WORK/none.sso"

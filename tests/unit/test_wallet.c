@@ -11,6 +11,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 
 #include "conf/certfile.h"
 #include "conf/certfile_contents.h"
@@ -237,6 +239,7 @@ password_that_is_wrong_or_missing_is_told(void)
 	struct piece p = whole(TRIPLE_DES, 1, text_secret(PASSWORD));
 	const struct wallet_words none = words_of(NULL), wrong = words_of("x");
 	const struct wallet_words empty = words_of("");
+	const struct secret nothing = { .at = NULL, .len = 0 };
 	struct wallet w;
 	struct err err;
 
@@ -245,6 +248,11 @@ password_that_is_wrong_or_missing_is_told(void)
 	CU_ASSERT_EQUAL(
 	    read_piece(&w, whole(TRIPLE_DES, 1, text_secret("")), &empty, &err),
 	    0);
+	wallet_fini(&w);
+	/* Not the same, but neither has a password. */
+	CU_ASSERT_EQUAL_FATAL(
+	    read_piece(&w, whole(TRIPLE_DES, 1, nothing), &none, &err), 0);
+	check_whole(&w);
 	wallet_fini(&w);
 }
 
@@ -500,6 +508,83 @@ work_is_bounded(void)
 	refused(pfx(safe_plain(many), 1, s), &words, "more than any wallet");
 }
 
+/* OpenSSL computes the public half of these as it reads them; with numbers of
+ * 16000 bytes that takes longer than anybody waits. */
+static struct piece
+key_to_be_computed(const char *kind, size_t size)
+{
+	uint8_t *bytes = malloc(size);
+	struct piece n, parameters;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+	memset(bytes, 0x77, size);
+	n = der(0x02, piece(bytes, size));
+	free(bytes);
+	parameters = SEQUENCE(n, n, n);
+	return SEQUENCE(der_number(0), SEQUENCE(der_oid(kind), parameters),
+	    der(0x04, n));
+}
+
+static void
+keys_that_take_hours_are_not_tried(void)
+{
+	static const char *const kinds[] = { "1.2.840.10040.4.1",
+		"1.2.840.113549.1.3.1", "1.2.840.10046.2.1" };
+	const struct wallet_words words = words_of(PASSWORD);
+	struct piece bag;
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		bag = SEQUENCE(der_oid("1.2.840.113549.1.12.10.1.1"),
+		    der(0xa0, key_to_be_computed(kinds[i], 16000)));
+		refused(pfx(safe_plain(bag), 1, text_secret(PASSWORD)), &words,
+		    "of a kind that cannot be used");
+	}
+}
+
+/* The same length, so that only its own bytes change. */
+static struct piece
+replaced(struct piece p, const char *from, const char *to, size_t n)
+{
+	uint8_t *at = malloc(p.len), *found;
+	struct piece made;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	memcpy(at, p.at, p.len);
+	found = memmem(at, p.len, from, n);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+	memcpy(found, to, n);
+	made = piece(at, p.len);
+	free(at);
+	return made;
+}
+
+static void
+check_sum_that_is_not_known_is_told(void)
+{
+	const struct wallet_words words = words_of(PASSWORD);
+	const struct secret s = text_secret(PASSWORD);
+
+	refused(replaced(pfx(safe_plain(both_certs()), 1, s),
+		    "\x06\x05\x2b\x0e\x03\x02\x1a",
+		    "\x06\x05\x2b\x0e\x03\x02\x7a", 7),
+	    &words, "its check sum is made by 1.3.14.3.2.122");
+}
+
+/* ASN.1 has an error of the number that "unsupported" has elsewhere. */
+static void
+what_is_no_der_is_not_called_unsupported(void)
+{
+	const struct wallet_words words = words_of(PASSWORD);
+	const struct secret s = text_secret(PASSWORD);
+	struct piece flat = der(0xa0, piece("\x10\x00", 2));
+
+	refused(pfx(safe_sealed(SEQUENCE(der_oid("1.2.42"), flat), TRIPLE_DES,
+			1, s),
+		    1, s),
+	    &words, "is damaged: a part");
+}
+
 /*
  * As files
  */
@@ -552,10 +637,21 @@ anchors_are_all_but_its_own(void)
 	struct piece key = bag_key(own.key), cert = bag_cert(own.cert);
 	struct piece ca = bag_cert(own.ca), nothing = piece("", 0);
 	char path[PATH_LEN];
+	X509 *twin;
 	struct err err;
 
 	(void)save("a.sso", auto_login(JOIN(key, cert, ca, ca)), 0600, path);
 	CU_ASSERT_EQUAL(anchors_of(path, &err), 1);
+	/* Renewed with the same key: nobody else may be believed for it. */
+	twin = cert_new("client", own.key, NULL, NULL);
+	(void)save("a.sso", auto_login(JOIN(key, cert, bag_cert(twin), ca)),
+	    0600, path);
+	CU_ASSERT_EQUAL(anchors_of(path, &err), 1);
+	(void)save("a.sso", auto_login(JOIN(key, cert, bag_cert(twin))), 0600,
+	    path);
+	CU_ASSERT_EQUAL(anchors_of(path, &err), -1);
+	CU_ASSERT_TRUE(says(&err, "no certificate but that of its own key"));
+	X509_free(twin);
 	(void)save("a.sso", auto_login(JOIN(cert, ca)), 0644, path);
 	CU_ASSERT_EQUAL(anchors_of(path, &err), 2);
 	(void)save("a.sso", auto_login(JOIN(key, ca)), 0600, path);
@@ -569,6 +665,70 @@ anchors_are_all_but_its_own(void)
 	(void)save("a.sso", auto_login(JOIN(key, ca)), 0640, path);
 	CU_ASSERT_EQUAL(anchors_of(path, &err), -1);
 	CU_ASSERT_TRUE(says(&err, "a.sso: holds a secret, but its mode 0640"));
+}
+
+static X509_ALGOR *
+pbe2_of(int rounds)
+{
+	return PKCS5_pbe2_set(EVP_aes_256_cbc(), rounds, NULL, 8);
+}
+
+/* A key in PEM, sealed with `rounds` (of many it is only said), by scrypt where
+ * they are 0. */
+static struct piece
+pem_key(EVP_PKEY *key, int rounds)
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+	X509_ALGOR *how = rounds == 0 ? PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(),
+					    NULL, 8, NULL, 16384, 8, 1)
+				      : pbe2_of(1);
+	X509_SIG *sealed =
+	    PKCS8_set0_pbe(PASSWORD, (int)strlen(PASSWORD), info, how);
+	BIO *to = BIO_new(BIO_s_mem());
+	X509_ALGOR *said = pbe2_of(rounds);
+	struct piece p;
+	char *at;
+	long n;
+
+	if (rounds > 1) {
+		X509_SIG_getm(sealed, &how, NULL);
+		CU_ASSERT_EQUAL(X509_ALGOR_copy(how, said), 1);
+	}
+	X509_ALGOR_free(said);
+	CU_ASSERT_EQUAL_FATAL(PEM_write_bio_PKCS8(to, sealed), 1);
+	n = BIO_get_mem_data(to, &at);
+	p = piece(at, (size_t)n);
+	BIO_free(to);
+	X509_SIG_free(sealed);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return p;
+}
+
+/* An uploaded ewallet.pem, and any key, must not take longer either. */
+static void
+rounds_of_a_key_in_pem_are_bounded(void)
+{
+	char path[PATH_LEN], password[PATH_LEN];
+	EVP_PKEY *key;
+	struct err err;
+
+	(void)save("pw", piece(PASSWORD "\n", 14), 0600, password);
+	(void)save("a.sso", pem_key(own.key, 1), 0600, path);
+	key = certfile_read_key(path, password, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(key);
+	CU_ASSERT_EQUAL(EVP_PKEY_eq(key, own.key), 1);
+	EVP_PKEY_free(key);
+	(void)save("a.sso", pem_key(own.key, 0), 0600, path);
+	key = certfile_read_key(path, password, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(key);
+	EVP_PKEY_free(key);
+	(void)save("a.sso", pem_key(own.key, BOMB), 0600, path);
+	CU_ASSERT_PTR_NULL(certfile_read_key(path, password, &err));
+	CU_ASSERT_TRUE(says(&err, "more rounds than any is"));
+	(void)save("a.sso", key_to_be_computed("1.2.840.10040.4.1", 16000),
+	    0600, path);
+	CU_ASSERT_PTR_NULL(certfile_read_key(path, NULL, &err));
+	CU_ASSERT_TRUE(says(&err, "that TLS has no use for"));
 }
 
 static void
@@ -624,6 +784,11 @@ folder_means_the_wallet_in_it(void)
 	CU_ASSERT_EQUAL(c.wallet_kind, WALLET_P12);
 	CU_ASSERT_EQUAL(sk_X509_num(c.certs), 1);
 	contents_fini(&c);
+	/* One that should be there is not made up for by another. */
+	(void)snprintf(path, sizeof(path), "%s/cwallet.sso", scratch);
+	CU_ASSERT_EQUAL(symlink("/nonexistent/cwallet.sso", path), 0);
+	CU_ASSERT_EQUAL(contents_read(&c, scratch, &access, &err), -1);
+	CU_ASSERT_TRUE(says(&err, "/cwallet.sso: No such file"));
 	(void)save("cwallet.sso", auto_login(JOIN(ca, cert)), 0600, path);
 	CU_ASSERT_EQUAL_FATAL(contents_read(&c, scratch, &access, &err), 0);
 	CU_ASSERT_EQUAL(c.wallet_kind, WALLET_SSO);
@@ -676,6 +841,14 @@ static CU_TestInfo tests[] = {
 	    contents_that_are_wrong_are_refused },
 	{ "bags_in_bags_are_read", bags_in_bags_are_read },
 	{ "work_is_bounded", work_is_bounded },
+	{ "keys_that_take_hours_are_not_tried",
+	    keys_that_take_hours_are_not_tried },
+	{ "check_sum_that_is_not_known_is_told",
+	    check_sum_that_is_not_known_is_told },
+	{ "what_is_no_der_is_not_called_unsupported",
+	    what_is_no_der_is_not_called_unsupported },
+	{ "rounds_of_a_key_in_pem_are_bounded",
+	    rounds_of_a_key_in_pem_are_bounded },
 	{ "anchors_are_all_but_its_own", anchors_are_all_but_its_own },
 	{ "identity_is_what_fits_the_key", identity_is_what_fits_the_key },
 	{ "folder_means_the_wallet_in_it", folder_means_the_wallet_in_it },
