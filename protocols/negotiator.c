@@ -95,7 +95,7 @@ check_redirect(const struct negotiator *n)
 	if (n->ops->redirects == NULL || host->left == 0 || host->cut ||
 	    host->left > NEG_HOST_MAX || n->route.redirect_port == 0)
 		return "internal fault: connected twice";
-	if (n->in[LEG_SERVER].left > 0 || n->out[LEG_SERVER].len > 0)
+	if (n->in[LEG_SERVER].left > 0)
 		return "internal fault: sent on with something left behind";
 	return NULL;
 }

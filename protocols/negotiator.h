@@ -185,10 +185,11 @@ struct neg_route {
 	unsigned delay_ms;
 	/* Not empty: the server sends us on to this one, in its own words (at
 	 * most NEG_HOST_MAX bytes, printable), and V_CONNECT comes a second
-	 * time.  The leg of the first is given up, and out[] and in[] of it are
-	 * empty.  Where the endpoint does not allow that place the session ends
-	 * (REASON_REDIRECT); where it does, that server must satisfy all that
-	 * is demanded of the first.  Readable until the next step. */
+	 * time.  The leg of the first is given up, and its in[] is empty; what
+	 * is in its out[] is still said to it.  Where the endpoint does not
+	 * allow that place the session ends (REASON_REDIRECT); where it does,
+	 * that server must satisfy all that is demanded of the first.  Readable
+	 * until the next step. */
 	struct rd redirect_host;
 	uint16_t redirect_port;
 };

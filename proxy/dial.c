@@ -30,6 +30,7 @@
 
 struct dialer {
 	struct event_base *base;
+	const struct config *config;
 	struct resolver *resolver;
 	double attempt_seconds;
 	size_t dials;
@@ -305,9 +306,31 @@ is_self_connected(int fd)
 	    memcmp(&ours.sa, &theirs.sa, ours.len) == 0;
 }
 
+/* Has a server sent us on to ourselves? */
+static bool
+comes_back(const struct dial *dial)
+{
+	const struct config *c = dial->dialer->config;
+	struct address ours = { .len = sizeof(ours.sa) };
+	size_t i;
+
+	if (dial->choice.where != DIAL_REDIRECT ||
+	    getsockname(dial->fd, (struct sockaddr *)&ours.sa, &ours.len) == -1)
+		return false;
+	for (i = 0; i < c->nendpoints; i++) {
+		if (redirect_comes_back(c->endpoints[i], &ours,
+			&dial->result.address))
+			return true;
+	}
+	return false;
+}
+
 static enum attempt
 attempt_connected(struct dial *dial)
 {
+	if (comes_back(dial))
+		return attempt_failed(dial, ECONNREFUSED,
+		    "is a listener of this proxy itself");
 	if (is_self_connected(dial->fd))
 		return attempt_failed(dial, ECONNREFUSED,
 		    "connection refused (it came back to itself)");
@@ -800,6 +823,7 @@ dialer_new_with(struct event_base *base, const struct config *c,
 		return NULL;
 	}
 	d->base = base;
+	d->config = c;
 	d->attempt_seconds = settings->attempt_seconds > 0
 	    ? settings->attempt_seconds
 	    : ATTEMPT_SECONDS;

@@ -47,8 +47,9 @@ enum dial_where {
 	DIAL_SERVER,   /* any address of the server with index `server` */
 	DIAL_EXACT,    /* `address`, of the server with index `server` */
 	DIAL_NTH,      /* the nth of all current addresses of all servers */
-	DIAL_REDIRECT, /* `redirect`, which is none of the endpoint's own: the
-	                * endpoint's timeouts and its source hold for it too */
+	DIAL_REDIRECT, /* `redirect`, which is none of the endpoint's own, and
+	                * no listener of ours: the endpoint's timeouts and its
+	                * source hold for it too */
 };
 struct dial_choice {
 	enum dial_where where;

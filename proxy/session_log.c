@@ -19,6 +19,13 @@ log_who(struct log_line *l, const struct session *s)
 		log_address(l, "server", &s->address);
 }
 
+/* One of the session's own says what the client asked for. */
+static bool
+may_log_sni(const struct session *s)
+{
+	return s->neg->n.sni == NULL || s->worker->proxy->config->log.identity;
+}
+
 static void
 log_server_leg(struct log_line *l, const struct session *s)
 {
@@ -42,7 +49,7 @@ log_server_leg(struct log_line *l, const struct session *s)
 	if (v->verified >= VERIFIED_CA)
 		log_hex(l, "anchor", v->anchor, sizeof(v->anchor));
 	log_hex(l, "leaf", v->leaf, sizeof(v->leaf));
-	if (tls_sni(tls)[0] != '\0')
+	if (tls_sni(tls)[0] != '\0' && may_log_sni(s))
 		log_text(l, "sni", tls_sni(tls));
 }
 

@@ -277,10 +277,19 @@ tls_read(struct tls *t, struct tls_io *io, uint8_t *plain, size_t cap,
 	return result;
 }
 
+/* What it has of a record does not count as pending when it is the head, and
+ * nothing else. */
+static bool
+tls_is_between_records(const struct tls *t)
+{
+	return SSL_has_pending(t->ssl) == 0 &&
+	    strcmp(SSL_rstate_string(t->ssl), "RH") == 0;
+}
+
 bool
 tls_rests(const struct tls *t)
 {
-	return t->state == TLS_STATE_SECURED && SSL_has_pending(t->ssl) == 0 &&
+	return t->state == TLS_STATE_SECURED && tls_is_between_records(t) &&
 	    !SSL_in_init(t->ssl) && !tls_holds(t);
 }
 

@@ -735,6 +735,50 @@ redirect_to_an_address_must_be_proven(void)
 	world_fini(&w);
 }
 
+static const struct neg_hosts *
+redirects_nowhere(const void *options)
+{
+	(void)options;
+	return NULL;
+}
+
+/* It would be sent on again, and again, until no descriptor is left. */
+static void
+redirect_to_ourselves_is_not_followed(void)
+{
+	static const struct neg_ops ops = { .redirects = redirects_nowhere };
+	static const char *const listens[] = { "127.0.0.1", "0.0.0.0" };
+	struct endpoint own = { .ops = &ops, .nlistens = 1 };
+	struct endpoint *endpoints[] = { &own };
+	struct dial_choice choice;
+	struct address listen;
+	struct redirect r;
+	struct world w;
+	uint16_t port = 0;
+	size_t i;
+	int fd;
+
+	world_init(&w);
+	fd = listen_on("127.0.0.1", &port, 8);
+	add_server(&w, "127.0.0.1", 1);
+	own.listens = &listen;
+	w.config.endpoints = endpoints;
+	w.config.nendpoints = COUNT(endpoints);
+	for (i = 0; i < COUNT(listens); i++) {
+		inet_address(&listen, listens[i], port);
+		redirect_to(&w, &choice, &r, "x", "127.0.0.1", port);
+		check(&w, &choice, REASON_CONNECT,
+		    format("cannot connect to 127.0.0.1:%u: is a listener of "
+			   "this proxy itself",
+			port));
+	}
+	inet_address(&listen, "127.0.0.2", port);
+	redirect_to(&w, &choice, &r, "x", "127.0.0.1", port);
+	check(&w, &choice, REASON_NONE, format("127.0.0.1:%u", port));
+	(void)close(fd);
+	world_fini(&w);
+}
+
 static bool
 always_pairs(const void *options)
 {
@@ -1104,6 +1148,7 @@ main(void)
 		TEST(exact_address_is_the_only_one),
 		TEST(redirect_is_reached_where_it_leads),
 		TEST(redirect_to_an_address_must_be_proven),
+		TEST(redirect_to_ourselves_is_not_followed),
 		TEST(one_server_is_not_exchanged_for_another),
 		TEST(nth_of_all_addresses),
 		TEST(unix_server_is_reached),
