@@ -105,7 +105,7 @@ int wallet_head_make(struct wallet_head *h, uint8_t head[WALLET_HEAD_LEN],
 
 /* One more than WALLET_ROUNDS_MAX for what is more, or cannot be told. */
 long wallet_rounds_of_integer(const ASN1_INTEGER *n);
-long wallet_rounds(const X509_ALGOR *how);
+long wallet_rounds(const X509_ALGOR *a);
 
 /* Is it a key that TLS has a use for, of a size that is bearable to read? */
 bool wallet_key_fits(const PKCS8_PRIV_KEY_INFO *info);

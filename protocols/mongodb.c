@@ -66,6 +66,7 @@ enum at {
 struct mongodb {
 	enum at at;
 	struct mongodb_head first; /* what the client began with */
+	size_t unsaid;             /* of it, to a server that is asked by it */
 };
 
 enum hosts {
@@ -189,6 +190,7 @@ opening_message(struct negotiator *n, const struct mongodb_head *h)
 		    "connect with tls=true");
 	m->at = AT_CONNECTING;
 	m->first = *h;
+	m->unsaid = h->length;
 	return neg_connect();
 }
 
@@ -273,14 +275,37 @@ step_connected(struct negotiator *n)
 	return go_to(n, AT_ASKED);
 }
 
+/* The client's first message; no more is said before it has an answer. */
+static bool
+say_first(struct negotiator *n)
+{
+	struct mongodb *m = n->state;
+	const size_t come = n->in[LEG_CLIENT].left;
+	const size_t len = come < m->unsaid ? come : m->unsaid;
+
+	neg_forward(n, LEG_CLIENT, len);
+	m->unsaid -= len;
+	return m->unsaid == 0;
+}
+
+/* A client that leaves meanwhile is noticed, while there is room to read. */
+static struct verdict
+await_answer(const struct negotiator *n)
+{
+	return neg_read(n->in[LEG_CLIENT].left < WINDOW
+		? FROM_CLIENT | FROM_SERVER
+		: FROM_SERVER);
+}
+
 /* Its end is the session's to see, which then has the client refused. */
 static struct verdict
 step_asked(struct negotiator *n)
 {
-	neg_forward(n, LEG_CLIENT, n->in[LEG_CLIENT].left);
+	if (!say_first(n))
+		return neg_read(FROM_CLIENT);
 	switch (look_for_tls(n->in[LEG_SERVER], TLS_ALERT)) {
 	case OPENING_PART:
-		return neg_read(FROM_CLIENT | FROM_SERVER);
+		return await_answer(n);
 	case OPENING_TLS:
 		return neg_end(n, REASON_TLS_REFUSED, LEG_SERVER,
 		    "server insists on TLS, and ssl_mode is none",
