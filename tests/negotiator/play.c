@@ -652,19 +652,19 @@ relay_leg(struct play *p, enum leg_id from)
 	return p->state == PLAY_RELAYING && receive(p, from);
 }
 
-/* The server first, which never wakes: what it has said goes on, whatever the
- * client's bytes turn out to be.  True: it was woken, and is to be asked
- * again. */
+/* Whoever is not watched first: what it has said goes on, whatever the bytes of
+ * the other turn out to be.  True: it was woken, and is to be asked again. */
 static bool
 relay_all(struct play *p)
 {
-	size_t i;
+	const enum leg_id watched =
+	    p->n.units[LEG_SERVER] != NULL ? LEG_SERVER : LEG_CLIENT;
 	bool more = true;
 
-	while (more) {
-		more = false;
-		for (i = LEG_COUNT; i-- > 0 && p->state == PLAY_RELAYING;)
-			more |= relay_leg(p, (enum leg_id)i);
+	while (more && p->state == PLAY_RELAYING) {
+		more = relay_leg(p, leg_other(watched));
+		if (p->state == PLAY_RELAYING)
+			more |= relay_leg(p, watched);
 	}
 	return p->state == PLAY_NEGOTIATING;
 }
