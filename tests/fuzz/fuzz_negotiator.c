@@ -14,8 +14,9 @@
  *	82     the session refuses, for the reason in the next byte
  *	83     a delivery is played again
  *
- * It is played whole and in slices, and must go the same way.  What play.c
- * calls a broken promise ends the run.
+ * It is played whole and in slices, and must go the same way, but that it is
+ * not said which of two peers is at fault where both are: that is who was heard
+ * first.  What play.c calls a broken promise ends the run.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -263,6 +264,27 @@ play_all(const struct play_setup *setup, struct rd r)
 	return events;
 }
 
+/* Up to where a peer was found at fault. */
+static void
+forget_blame(char *events)
+{
+	static const char blame[] = "end protocol";
+	char *at = strstr(events, blame);
+
+	if (at != NULL)
+		at[sizeof(blame) - 1] = '\0';
+}
+
+static bool
+is_same(char *whole, char *sliced)
+{
+	if (strcmp(whole, sliced) == 0)
+		return true;
+	forget_blame(whole);
+	forget_blame(sliced);
+	return strcmp(whole, sliced) == 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -275,7 +297,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sliced = play_all(&setup, r);
 	setup.slice = 0;
 	whole = play_all(&setup, r);
-	if (strcmp(whole, sliced) != 0) {
+	if (!is_same(whole, sliced)) {
 		fprintf(stderr, "whole:\n%s\nsliced:\n%s", whole, sliced);
 		abort();
 	}
