@@ -35,13 +35,6 @@
  * being dialled is only noticed as long as there is room to read. */
 #define WINDOW 4096
 
-/* How a record of TLS begins: its type, and its version. */
-#define TLS_ALERT     0x15u
-#define TLS_HANDSHAKE 0x16u
-#define TLS_MAJOR     3u
-#define TLS_MINOR_MIN 1u
-#define TLS_MINOR_MAX 4u
-
 /* What `dbtls test` says: OP_MSG { ismaster: 1, $db: "admin" }. */
 #define HELLO_LEN      55
 #define HELLO_DOCUMENT 34
@@ -112,22 +105,11 @@ enum opening {
 static enum opening
 look_for_tls(struct rd r, uint8_t type)
 {
-	uint8_t byte = rd_u8(&r);
+	bool part;
 
-	if (r.cut)
-		return OPENING_PART;
-	if (byte != type)
-		return OPENING_MESSAGE;
-	byte = rd_u8(&r);
-	if (r.cut)
-		return OPENING_PART;
-	if (byte != TLS_MAJOR)
-		return OPENING_MESSAGE;
-	byte = rd_u8(&r);
-	if (r.cut)
-		return OPENING_PART;
-	return byte >= TLS_MINOR_MIN && byte <= TLS_MINOR_MAX ? OPENING_TLS
-							      : OPENING_MESSAGE;
+	if (neg_begins_record(r, type, &part))
+		return OPENING_TLS;
+	return part || r.left == 0 ? OPENING_PART : OPENING_MESSAGE;
 }
 
 static bool
@@ -145,7 +127,7 @@ look_at_opening(const struct negotiator *n, struct mongodb_head *h)
 	enum opening opening = OPENING_MESSAGE;
 
 	if (!n->leg[LEG_CLIENT].tls_up)
-		opening = look_for_tls(r, TLS_HANDSHAKE);
+		opening = look_for_tls(r, NEG_RECORD_HANDSHAKE);
 	if (opening != OPENING_MESSAGE)
 		return opening;
 	if (!mongodb_read_head(&r, h))
@@ -303,7 +285,7 @@ step_asked(struct negotiator *n)
 {
 	if (!say_first(n))
 		return neg_read(FROM_CLIENT);
-	switch (look_for_tls(n->in[LEG_SERVER], TLS_ALERT)) {
+	switch (look_for_tls(n->in[LEG_SERVER], NEG_RECORD_ALERT)) {
 	case OPENING_PART:
 		return await_answer(n);
 	case OPENING_TLS:

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* The versions of TLS, as its records have them. */
+#define TLS_MAJOR         3u
+#define TLS_MINOR_HIGHEST 4u
+
 /*
  * The policy.
  */
@@ -328,6 +332,17 @@ neg_forward(struct negotiator *n, enum leg_id from, size_t len)
 	if (bytes.cut || (from == LEG_CLIENT && !both_rules_met(n)))
 		out->full = true;
 	wr_bytes(out, bytes.at, bytes.left);
+}
+
+bool
+neg_begins_record(struct rd r, uint8_t type, bool *part)
+{
+	const bool alike =
+	    rd_u8(&r) == type && (r.left == 0 || rd_u8(&r) == TLS_MAJOR);
+	const uint8_t minor = rd_u8(&r);
+
+	*part = alike && r.cut;
+	return alike && !r.cut && minor > 0 && minor <= TLS_MINOR_HIGHEST;
 }
 
 void

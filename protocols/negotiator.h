@@ -475,6 +475,12 @@ bool neg_rule_met(const struct negotiator *n, enum leg_id leg);
  */
 void neg_forward(struct negotiator *n, enum leg_id from, size_t len);
 
+/* Does this begin with a record of TLS of that type, in any version?  *part: it
+ * may yet turn out to, and something of it is there. */
+#define NEG_RECORD_ALERT     0x15u
+#define NEG_RECORD_HANDSHAKE 0x16u
+bool neg_begins_record(struct rd r, uint8_t type, bool *part);
+
 /* Overwrites a secret, and is not optimised away. */
 void neg_wipe(void *bytes, size_t n);
 

@@ -29,11 +29,6 @@
 
 #include <string.h>
 
-/* The versions of TLS, as its records have them.  In the place of the second
- * number packets have a checksum, and it is 0. */
-#define TLS_MAJOR         3u
-#define TLS_MINOR_HIGHEST 4u
-
 static const struct neg_tls oracle_tls = { .alpn_rule = NEG_ALPN_NONE };
 
 /* What `dbtls test` says, as Oracle's own tnsping does: it is of no service,
@@ -102,17 +97,6 @@ oracle_forget(struct oracle *s, size_t keep)
 	s->data_len = keep;
 }
 
-bool
-oracle_begins_record(struct rd r, uint8_t type, bool *part)
-{
-	const bool alike =
-	    rd_u8(&r) == type && (r.left == 0 || rd_u8(&r) == TLS_MAJOR);
-	const uint8_t minor = rd_u8(&r);
-
-	*part = alike && r.cut;
-	return alike && !r.cut && minor > 0 && minor <= TLS_MINOR_HIGHEST;
-}
-
 enum tns_arrival
 oracle_collect(struct negotiator *n, enum leg_id from, uint8_t *to, size_t cap,
     size_t *len)
@@ -150,7 +134,7 @@ look(struct rd r, struct tns_packet *p)
 {
 	bool part;
 
-	if (oracle_begins_record(r, TLS_HANDSHAKE, &part))
+	if (neg_begins_record(r, NEG_RECORD_HANDSHAKE, &part))
 		return OPENING_TLS;
 	if (part)
 		return OPENING_PART;

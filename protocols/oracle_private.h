@@ -67,12 +67,6 @@ bool oracle_append(uint8_t *to, size_t cap, size_t *len, struct rd bytes);
 /* Overwrites what is kept of CONNECT's data behind its first bytes. */
 void oracle_forget(struct oracle *s, size_t keep);
 
-/* Does this begin with a record of TLS?  No packet of TNS does.  *part: it may
- * yet turn out to be one. */
-#define TLS_ALERT     0x15u
-#define TLS_HANDSHAKE 0x16u
-bool oracle_begins_record(struct rd r, uint8_t type, bool *part);
-
 /* One DATA packet of something that is s->missing bytes short; its payload is
  * appended.  Bad if it is another packet, or has nothing or too much. */
 enum tns_arrival oracle_collect(struct negotiator *n, enum leg_id from,

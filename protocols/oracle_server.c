@@ -300,7 +300,7 @@ oracle_step_answer(struct negotiator *n)
 	bool part;
 
 	if (!n->leg[LEG_SERVER].tls_up &&
-	    oracle_begins_record(n->in[LEG_SERVER], TLS_ALERT, &part))
+	    neg_begins_record(n->in[LEG_SERVER], NEG_RECORD_ALERT, &part))
 		return insists_on_tls(n);
 	switch (tns_look(n->in[LEG_SERVER], &p)) {
 	case TNS_PART:

@@ -71,8 +71,6 @@ enum auth {
 #define ANSWER_YES 'S'
 #define ANSWER_NO  'N'
 
-#define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record */
-
 /* Fields of an ErrorResponse. */
 #define FIELD_SEVERITY     "S"
 #define FIELD_SEVERITY_RAW "V"
@@ -184,7 +182,7 @@ starts_tls_at_once(const struct negotiator *n)
 {
 	struct rd r = n->in[LEG_CLIENT];
 
-	return !n->leg[LEG_CLIENT].tls_up && rd_u8(&r) == TLS_HANDSHAKE;
+	return !n->leg[LEG_CLIENT].tls_up && rd_u8(&r) == NEG_RECORD_HANDSHAKE;
 }
 
 static struct verdict

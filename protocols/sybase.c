@@ -81,7 +81,7 @@ look(struct rd r, struct tds_packet *p)
 
 	if (ahead.cut)
 		return OPENING_PART;
-	if (type == TLS_HANDSHAKE)
+	if (type == NEG_RECORD_HANDSHAKE)
 		return OPENING_TLS;
 	if (type != TDS_LOGIN_OLD)
 		return OPENING_OTHER;

@@ -47,7 +47,7 @@ alert_has_begun(const struct negotiator *n)
 	const struct tds *tds = n->state;
 	struct rd r = n->in[LEG_CLIENT];
 
-	return tds->stopped && rd_u8(&r) == TLS_ALERT;
+	return tds->stopped && rd_u8(&r) == NEG_RECORD_ALERT;
 }
 
 /* False if it is not there, or not all of it.  There is but one. */

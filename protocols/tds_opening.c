@@ -18,7 +18,7 @@ static const uint8_t own_answer[] = { TDS_REPLY, 1, 0, 43, 0, 0, 1, 0,
 	15, 0, 7, 0xd0, 0, 0, TDS_ENCRYPT_NOT_SUP, 0, 0 };
 
 /* A record of TLS 1.2 with a fatal alert, handshake_failure. */
-static const uint8_t no_handshake[] = { TLS_ALERT, 3, 3, 0, 2, 2, 40 };
+static const uint8_t no_handshake[] = { NEG_RECORD_ALERT, 3, 3, 0, 2, 2, 40 };
 
 /* Peers of 8.0 may be older than its ALPN. */
 static const struct neg_tls tls_strict = { .alpn = "tds/8.0",
@@ -238,7 +238,7 @@ tds_step_opening(struct negotiator *n)
 		return opening_prelogin(n);
 	case TDS_LOGIN7:
 		return opening_login(n);
-	case TLS_HANDSHAKE:
+	case NEG_RECORD_HANDSHAKE:
 		if (!n->leg[LEG_CLIENT].tls_up)
 			return opening_strict(n);
 		break;
@@ -378,7 +378,7 @@ server_is_no_tds(struct negotiator *n)
 {
 	struct rd r = n->in[LEG_SERVER];
 
-	if (rd_u8(&r) == TLS_ALERT)
+	if (rd_u8(&r) == NEG_RECORD_ALERT)
 		return neg_end(n, REASON_PROTOCOL, LEG_SERVER,
 		    "server answers PRELOGIN in TLS: it may know TDS 8.0 only",
 		    "set tls = { direct = true; } in the endpoint");

@@ -155,7 +155,8 @@ unit_length_after_tls(struct rd head)
 {
 	struct rd r = head;
 
-	return rd_u8(&r) == TLS_ALERT ? alert_length(head) : unit_length(head);
+	return rd_u8(&r) == NEG_RECORD_ALERT ? alert_length(head)
+					     : unit_length(head);
 }
 
 static enum unit_act

@@ -35,10 +35,6 @@ struct tds_packet {
 	size_t len; /* of all of it */
 };
 
-/* The first byte of a record of TLS: no type of a packet's. */
-#define TLS_ALERT     0x15u
-#define TLS_HANDSHAKE 0x16u
-
 enum tds_arrival {
 	TDS_PART = 0,
 	TDS_WHOLE,
