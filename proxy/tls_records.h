@@ -1,0 +1,140 @@
+/*
+ * tls_records.h - the record layer of TLS 1.3, once its handshake is done
+ *
+ * OpenSSL does the handshake and the verification; then, where an endpoint
+ * asks for it (tls.records = "direct"), both directions are taken over from it
+ * by their traffic secrets and sequence numbers.  What is gained: records are
+ * opened and sealed straight from one shared buffer into another, and no SSL
+ * object is kept.  The same secrets are what kernel TLS is armed with.
+ *
+ * RFC 8446, 5 (records), 4.6 (messages after the handshake), 6 (alerts), 7.2
+ * and 7.3 (keys).  Whatever is not in there ends the connection: an
+ * unexpected message, a bad length, a tag that does not fit.  The first failure
+ * is final.  No I/O and no clock; struct tls is the only user.
+ */
+#ifndef PROXY_TLS_RECORDS_H
+#define PROXY_TLS_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORDS_SECRET_MAX 48 /* SHA-384 */
+#define RECORDS_HEAD       5
+/* RFC 8446, 5.2: a sealed record beyond its head. */
+#define RECORDS_SEALED_MAX (16384 + 256)
+
+/* As TLS numbers them. */
+enum records_suite {
+	RECORDS_AES_128_GCM_SHA256 = 0x1301,
+	RECORDS_AES_256_GCM_SHA384 = 0x1302,
+	RECORDS_CHACHA20_POLY1305_SHA256 = 0x1303,
+};
+
+/* One direction as it stands: the next record has number `sequence`. */
+struct records_key {
+	uint8_t secret[RECORDS_SECRET_MAX]; /* application_traffic_secret_N */
+	uint64_t sequence;
+};
+
+struct records_setup {
+	uint16_t suite; /* see records_knows() */
+	bool client;    /* we are TLS's client: only we may get tickets */
+	struct records_key receive;
+	struct records_key send;
+	uint64_t rekey; /* so many records sealed, and our next key is taken */
+};
+
+struct records;
+
+bool records_knows(uint16_t suite);
+
+/* NULL if memory is short, or OpenSSL lacks what is needed.  The caller wipes
+ * `setup`. */
+struct records *records_new(const struct records_setup *setup);
+void records_free(struct records *r); /* accepts NULL; wipes */
+
+enum records_result {
+	RECORDS_MORE = 0, /* all of the input is used; more is needed */
+	RECORDS_FULL,     /* the next record may not fit in the output */
+	RECORDS_ENDED,    /* close_notify: nothing after it is read */
+	RECORDS_TICKET,   /* records_ticket() has one */
+	RECORDS_FAILED,   /* records_failure(); an alert has been written */
+};
+
+/* Where one call reads and writes; all of them are moved along. */
+struct records_io {
+	const uint8_t *in;
+	size_t in_len;
+	uint8_t *plain; /* written at plain + plain_len */
+	size_t plain_len;
+	size_t plain_cap;
+	uint8_t *out; /* sealed: answers, alerts, what records_seal() does */
+	size_t out_len;
+	size_t out_cap;
+};
+
+/* Opens whole records of io->in into io->plain, where RECORDS_SEALED_MAX of
+ * room is enough for any; half a one is kept inside.  The answer to KeyUpdates
+ * (one for all of a call) and an alert go to io->out, which needs room for
+ * RECORDS_ANSWER_MAX. */
+#define RECORDS_ANSWER_MAX 64
+enum records_result records_open(struct records *r, struct records_io *io);
+/* The body of a NewSessionTicket message, until the next call. */
+const uint8_t *records_ticket(const struct records *r, size_t *len);
+/* Between records, and between messages. */
+bool records_rest(const struct records *r);
+/* Bytes that the record which was begun still lacks, as far as is known; 0
+ * between records. */
+size_t records_lacks(const struct records *r);
+
+/* Seals all of it, in full records; each costs RECORDS_OVERHEAD, and one call
+ * besides RECORDS_ANSWER_MAX, for a KeyUpdate.  False: OpenSSL failed. */
+#define RECORDS_OVERHEAD (RECORDS_HEAD + 1 + 16)
+bool records_seal(struct records *r, struct records_io *io,
+    const uint8_t *plain, size_t len) __attribute__((warn_unused_result));
+/* close_notify, once. */
+bool records_close(struct records *r, struct records_io *io)
+    __attribute__((warn_unused_result));
+
+/* Why RECORDS_FAILED: a sentence that goes on from nothing, a literal; and the
+ * peer's alert if it sent one, otherwise -1. */
+struct records_failure {
+	const char *text;
+	int alert_received;
+	int alert_sent;
+};
+struct records_failure records_failure(const struct records *r);
+
+/*
+ * Kernel TLS: the kernel seals and opens with these and counts on from
+ * `sequence`; from records_kernel() on no record comes here but by
+ * records_control(), which is given what was no application data, opened.
+ */
+struct records_kernel_key {
+	uint16_t suite;
+	uint8_t key[32];
+	size_t key_len;
+	uint8_t iv[12];
+	uint64_t sequence;
+};
+bool records_kernel_key(const struct records *r, bool sending,
+    struct records_kernel_key *out) __attribute__((warn_unused_result));
+/* Only at rest. */
+void records_kernel(struct records *r);
+
+/* What the kernel is to be told after that, in this order. */
+struct records_orders {
+	bool new_receive_key; /* records_kernel_key(r, false) */
+	uint8_t type;         /* of a record to be sent; 0: none */
+	uint8_t bytes[8];
+	size_t len;
+	bool new_send_key; /* records_kernel_key(r, true), after that record */
+};
+enum records_result records_control(struct records *r, uint8_t type,
+    const uint8_t *bytes, size_t len, struct records_orders *orders);
+/* So many records were sealed by the kernel: it may be time for a new key. */
+enum records_result records_kernel_sealed(struct records *r, uint64_t records,
+    struct records_orders *orders);
+
+#endif /* PROXY_TLS_RECORDS_H */
