@@ -8,11 +8,13 @@
 # server takes so many microseconds over each answer as $THINKS (0 500 1000
 # 2000) says.  Printed are the medians of a round trip and their ratio: how much
 # of it dbtls is depends on what else there is of it, and on loopback there is no
-# network.  It wants a machine that does nothing else.
+# network.  $BUSY_POLL_US (0) is dbtls' busy_poll_us.  It wants a machine that
+# does nothing else.
 set -u
 TREE=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=$(realpath "${1:-$TREE/build/gcc}")
 readonly TREE BUILD FETCHES=${FETCHES:-10000} THINKS=${THINKS:-0 500 1000 2000}
+readonly BUSY_POLL_US=${BUSY_POLL_US:-0}
 
 fail() { # WHY
 	echo "fetches.sh: $1" >&2
@@ -62,7 +64,7 @@ cat >"$WORK/dbtls.conf" <<-CONF
 	endpoints = ( { name = "fetches"; engine = "oracle";
 	    listen = "127.0.0.1:$port"; server = "127.0.0.1:$server";
 	    ssl_mode = "verify-full"; server_name = "db.test";
-	    ca = [ "$CERTS/ca.crt" ]; } );
+	    ca = [ "$CERTS/ca.crt" ]; busy_poll_us = $BUSY_POLL_US; } );
 CONF
 "$BUILD/proxy/dbtls" run -c "$WORK/dbtls.conf" >"$WORK/proxy.log" 2>&1 &
 proxy=$!

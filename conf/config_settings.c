@@ -16,6 +16,7 @@
 #define SESSIONS_MAX     16777216
 #define THREADS_MAX      1024
 #define SECLEVEL_MAX     5
+#define BUSY_POLL_MAX    1000 /* microseconds */
 
 static const char *const level_words[] = { "debug", "info", "notice", "warn",
 	"err", NULL };
@@ -430,6 +431,13 @@ static const struct setting settings[SETTING_NONE] = {
 		.fallback = "balance",
 		.help = "who gets a new client: the least busy thread, or "
 			"whom the kernel picks",
+	},
+	[SETTING_BUSY_POLL_US] = {
+		.scope = SCOPE_ENDPOINT, .name = "busy_poll_us",
+		.type = TYPE_COUNT, .max = BUSY_POLL_MAX,
+		IN_ENDPOINT(busy_poll_us), .fallback = "0",
+		.help = "microseconds that a thread looks for more before it "
+			"sleeps; 0: none",
 	},
 	[SETTING_LABELS] = {
 		.scope = SCOPE_ENDPOINT, .name = "labels", .type = TYPE_LABELS,

@@ -93,6 +93,7 @@ struct endpoint {
 	struct address *listens;
 	size_t nlistens;
 	enum accept_mode accept;
+	unsigned busy_poll_us; /* 0: its threads sleep at once */
 	struct cidr_list allow;
 	struct cidr_list deny;
 	unsigned max_sessions;            /* 0: no limit of its own */

@@ -117,6 +117,8 @@ leg_on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (leg->busy_poll_us > leg->buffers->busy_poll_us)
+		leg->buffers->busy_poll_us = leg->busy_poll_us;
 	leg->events->readable(leg, leg->arg);
 }
 

@@ -36,6 +36,9 @@ struct leg_buffers {
 	uint8_t raw[LEG_HEADROOM + LEG_RAW_MAX];
 	uint8_t plain[LEG_HEADROOM + LEG_PLAIN_MAX];
 	uint8_t sealed[LEG_SEALED_MAX];
+	/* The most busy_poll_us of the legs that had news since the worker's
+	 * loop, which takes it back to 0, last looked. */
+	unsigned busy_poll_us;
 };
 
 struct leg;
@@ -65,12 +68,13 @@ struct leg {
 	struct event on_writable;
 	bool reading; /* on_readable is armed */
 	bool writing;
-	bool shut;           /* our direction is over once unsent is empty */
-	bool finished;       /* ... and now it is: FIN has been sent */
-	bool ended;          /* the peer's direction is over, in order */
-	struct queue early;  /* ciphertext that came before its reader */
-	struct queue unsent; /* for the socket */
-	int error;           /* errno of what failed; 0: TLS or memory */
+	bool shut;             /* our direction is over once unsent is empty */
+	bool finished;         /* ... and now it is: FIN has been sent */
+	bool ended;            /* the peer's direction is over, in order */
+	struct queue early;    /* ciphertext that came before its reader */
+	struct queue unsent;   /* for the socket */
+	unsigned busy_poll_us; /* of its endpoint: set once it is open */
+	int error;             /* errno of what failed; 0: TLS or memory */
 	const struct leg_events *events;
 	void *arg;
 };

@@ -175,6 +175,7 @@ session_new(struct worker *w, const struct arrival *a)
 	dial_tune_socket(a->fd, e);
 	leg_open(&s->leg[LEG_CLIENT], a->fd, w->base,
 	    relay_leg_buffers(w->buffers), &session_negotiating, s);
+	s->leg[LEG_CLIENT].busy_poll_us = e->busy_poll_us;
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
 	session_begin(s, a->admitted);
 }

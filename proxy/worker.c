@@ -14,9 +14,11 @@
 #include "proxy/log.h"
 #include "proxy/relay.h"
 #include "proxy/session.h"
+#include "proxy/times.h"
 #include "proxy/worker_private.h"
 
 #define THREAD_NAME_MAX 16 /* of the kernel, with its NUL */
+#define USEC_PER_SEC    1e6
 
 /*
  * The mailbox: the only way in for other threads.
@@ -362,13 +364,57 @@ worker_free(struct worker *w)
  * Its thread.
  */
 
+/* Does any of its sessions want it to look for more before it sleeps? */
+static bool
+ever_polls(const struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++) {
+		if (c->endpoints[i]->busy_poll_us > 0)
+			return true;
+	}
+	return false;
+}
+
+/* The same loop, but asleep only when nothing has come for the time that the
+ * last that did come asks for.  Looking without sleeping is all that changes:
+ * orders, timers and those that are accepted are found as soon. */
+static int
+loop_polling(struct worker *w)
+{
+	struct leg_buffers *b = relay_leg_buffers(w->buffers);
+	double now, until = 0;
+	int how = EVLOOP_ONCE;
+
+	while (event_base_loop(w->base, how | EVLOOP_NO_EXIT_ON_EMPTY) != -1) {
+		if (event_base_got_break(w->base))
+			return 0;
+		now = times_now();
+		if (b->busy_poll_us > 0 &&
+		    now + b->busy_poll_us / USEC_PER_SEC > until)
+			until = now + b->busy_poll_us / USEC_PER_SEC;
+		b->busy_poll_us = 0;
+		how = now < until ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+	}
+	return -1;
+}
+
+static int
+loop(struct worker *w)
+{
+	if (ever_polls(w->proxy->config))
+		return loop_polling(w);
+	return event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
 static void *
 worker_main(void *arg)
 {
 	struct worker *w = arg;
 
 	atomic_store(&w->private->self, (unsigned long)pthread_self());
-	if (event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY) == -1)
+	if (loop(w) == -1)
 		log_event(LEVEL_ERR, "worker.failed", NULL,
 		    "the event loop has failed: %s", strerror(errno));
 	return NULL;

@@ -298,7 +298,7 @@ static const char everything[] =
     "accept = \"reuseport\"; labels = { b = \"c\"; d = \"e f\"; }; "
     "max_sessions = 10; max_sessions_per_client = 11; "
     "mode_policy = \"dms\"; cleartext_server = true; "
-    "source = \"::2\"; } );";
+    "busy_poll_us = 12; source = \"::2\"; } );";
 
 static struct config *
 load_words(const char *text)
@@ -416,6 +416,7 @@ settings_reach_the_endpoint(void)
 	CU_ASSERT_STRING_EQUAL(e->labels[1].name, "d");
 	CU_ASSERT_STRING_EQUAL(e->labels[1].value, "e f");
 	CU_ASSERT_EQUAL(e->max_sessions, 10);
+	CU_ASSERT_EQUAL(e->busy_poll_us, 12);
 	CU_ASSERT_EQUAL(e->max_sessions_per_client, 11);
 	config_release(c);
 }
@@ -467,7 +468,7 @@ defaults_are_those_of_the_table(void)
 
 	c = load_words(everything);
 	endpoint_each_changed(c->endpoints[0], count_changed, &changed);
-	CU_ASSERT_EQUAL(changed, 17);
+	CU_ASSERT_EQUAL(changed, 18);
 	config_release(c);
 }
 
