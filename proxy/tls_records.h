@@ -11,6 +11,9 @@
  * and 7.3 (keys).  Whatever is not in there ends the connection: an
  * unexpected message, a bad length, a tag that does not fit.  The first failure
  * is final.  No I/O and no clock; struct tls is the only user.
+ *
+ * Stricter than OpenSSL is what RFC 8446 is stricter in: content and padding
+ * of more than 2^14 + 1 bytes (5.4), and what a NewSessionTicket is made of.
  */
 #ifndef PROXY_TLS_RECORDS_H
 #define PROXY_TLS_RECORDS_H
@@ -42,16 +45,27 @@ struct records_setup {
 	bool client;    /* we are TLS's client: only we may get tickets */
 	struct records_key receive;
 	struct records_key send;
-	uint64_t rekey; /* so many records sealed, and our next key is taken */
+	/* No key of ours seals more records than this; and who has sealed as many
+	 * for us with one is asked to take the next. */
+	uint64_t rekey;
 };
+
+/* What OpenSSL would look up again for each connection; one per thread. */
+struct records_kit;
+struct records_kit *records_kit_new(void); /* NULL: something is missing */
+/* After every use; accepts NULL. */
+void records_kit_free(struct records_kit *k);
 
 struct records;
 
 bool records_knows(uint16_t suite);
+/* How long the secrets of a suite are. */
+size_t records_secret_len(uint16_t suite);
 
 /* NULL if memory is short, or OpenSSL lacks what is needed.  The caller wipes
- * `setup`. */
-struct records *records_new(const struct records_setup *setup);
+ * `setup`; `kit` must live as long. */
+struct records *records_new(const struct records_kit *kit,
+    const struct records_setup *setup);
 void records_free(struct records *r); /* accepts NULL; wipes */
 
 enum records_result {
@@ -80,7 +94,7 @@ struct records_io {
  * RECORDS_ANSWER_MAX. */
 #define RECORDS_ANSWER_MAX 64
 enum records_result records_open(struct records *r, struct records_io *io);
-/* The body of a NewSessionTicket message, until the next call. */
+/* The NewSessionTicket message, with its head, until the next call. */
 const uint8_t *records_ticket(const struct records *r, size_t *len);
 /* Between records, and between messages. */
 bool records_rest(const struct records *r);
@@ -88,21 +102,27 @@ bool records_rest(const struct records *r);
  * between records. */
 size_t records_lacks(const struct records *r);
 
-/* Seals all of it, in full records; each costs RECORDS_OVERHEAD, and one call
- * besides RECORDS_ANSWER_MAX, for a KeyUpdate.  False: OpenSSL failed. */
+/* Seals all of it, in full records; each costs RECORDS_OVERHEAD, and if it
+ * comes with a KeyUpdate, RECORDS_ANSWER_MAX besides.  False: OpenSSL failed,
+ * or there was no room. */
 #define RECORDS_OVERHEAD (RECORDS_HEAD + 1 + 16)
 bool records_seal(struct records *r, struct records_io *io,
     const uint8_t *plain, size_t len) __attribute__((warn_unused_result));
-/* close_notify, once. */
+/* A handshake message whole, as a peer of OpenSSL's would send it: what is told
+ * to an SSL object that is kept for its tickets. */
+bool records_seal_message(struct records *r, struct records_io *io,
+    const uint8_t *message, size_t len) __attribute__((warn_unused_result));
+/* close_notify, once: nothing is sealed after it. */
 bool records_close(struct records *r, struct records_io *io)
     __attribute__((warn_unused_result));
 
-/* Why RECORDS_FAILED: a sentence that goes on from nothing, a literal; and the
- * peer's alert if it sent one, otherwise -1. */
+/* Why RECORDS_FAILED. */
 struct records_failure {
+	/* What follows "the server" or "the client", a literal; NULL where
+	 * memory was short or OpenSSL failed. */
 	const char *text;
-	int alert_received;
-	int alert_sent;
+	int alert_received; /* of the peer's, which then was the reason; or -1 */
+	int alert_sent;     /* or -1 */
 };
 struct records_failure records_failure(const struct records *r);
 
@@ -123,7 +143,9 @@ bool records_kernel_key(const struct records *r, bool sending,
 /* Only at rest. */
 void records_kernel(struct records *r);
 
-/* What the kernel is to be told after that, in this order. */
+/* What the kernel is to be told after that, in this order.  After
+ * RECORDS_TICKET there may be more of that record: records_control() is to be
+ * called once more, with `len` 0. */
 struct records_orders {
 	bool new_receive_key; /* records_kernel_key(r, false) */
 	uint8_t type;         /* of a record to be sent; 0: none */
