@@ -117,6 +117,11 @@ void tls_cleanse(struct tls *t, bool on);
  * comes next on the socket begins anew. */
 bool tls_rests(const struct tls *t);
 
+/* Does tls_read() want one record at a time, and no byte of what stands behind
+ * it?  Where TLS may stop, and where the records are to be taken over, for it
+ * rests after each then. */
+bool tls_by_record(const struct tls *t);
+
 /* Encrypts all of `plain` into full records.  io->out must have room for
  * TLS_SEALED_MAX(len). */
 enum tls_result tls_write(struct tls *t, struct tls_io *io,
@@ -135,6 +140,40 @@ void tls_close(struct tls *t, struct tls_io *io);
  * inside, a close_notify too, until a tls_read() that comes to the end of it
  * writes them to io->out.  No FIN before that. */
 bool tls_holds(const struct tls *t);
+
+/*
+ * Kernel TLS (ktls.h): the kernel seals and opens in our place, from then on
+ * when the records were our own, between two of them, and none of the peer's
+ * ciphertext is in user space.  What is no application data comes here still.
+ */
+#define TLS_KERNEL(suite) (1u << ((suite)&0xf)) /* TLS 1.3's 0x1301 to 0x1303 */
+/* The connections of these suites are to be given to it. */
+void tls_context_kernel(struct tls_context *c, unsigned suites);
+
+/* Is this one of them, and its records our own by now? */
+bool tls_kernel_wanted(const struct tls *t);
+/* What the record that has begun lacks, as far as is known; 0 between records.
+ * Only of a connection whose records are our own. */
+size_t tls_lacks(const struct tls *t);
+
+struct records_kernel_key; /* tls_records.h */
+struct records_orders;
+bool tls_kernel_key(const struct tls *t, bool sending,
+    struct records_kernel_key *key) __attribute__((warn_unused_result));
+/* At rest: from here on none of tls_read(), tls_write() and tls_close(). */
+void tls_kernel(struct tls *t);
+/* A record of another type than application data, opened.  TLS_DONE, TLS_ENDED
+ * or TLS_FAILED; `orders` are to be carried out whichever it is. */
+enum tls_result tls_kernel_control(struct tls *t, uint8_t type,
+    const uint8_t *bytes, size_t len, struct records_orders *orders);
+/* So many records were sealed with the present key: TLS_DONE, or TLS_FAILED. */
+enum tls_result tls_kernel_sealed(struct tls *t, uint64_t records,
+    struct records_orders *orders);
+/* close_notify, once: `orders` are empty the second time. */
+void tls_kernel_close(struct tls *t, struct records_orders *orders);
+/* The kernel could not go on: errno.  Always TLS_FAILED; the same of `orders`. */
+enum tls_result tls_kernel_failed(struct tls *t, int error,
+    struct records_orders *orders);
 
 /* Why TLS_FAILED: a reason of the vocabulary, a sentence and a remedy (hint
  * may be NULL).  For a certificate that was refused these are the verdict's. */

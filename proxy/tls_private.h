@@ -3,7 +3,8 @@
  *
  * tls.c is the connection, tls_context.c what connections are made of,
  * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
- * and writes memory, tls_error.c how its failures are put in words,
+ * and writes memory, tls_kernel.c what remains here of one whose records the
+ * kernel seals and opens, tls_error.c how its failures are put in words,
  * tls_evidence.c what `dbtls test` shows of a peer.
  */
 #ifndef PROXY_TLS_PRIVATE_H
@@ -14,6 +15,7 @@
 #include "conf/trust.h"
 #include "proxy/queue.h"
 #include "proxy/tls.h"
+#include "proxy/tls_records.h"
 
 /* What may wait inside when io->out lacks room: the answers that one read can
  * provoke, and what was held back during a renegotiation. */
@@ -43,6 +45,7 @@ struct tls_context {
 	const BIO_METHOD *method;
 	const char *groups; /* the list that OpenSSL took */
 	uint64_t rekey_records;
+	unsigned kernel_suites; /* TLS_KERNEL() of each; 0: none */
 	bool keep_chain;
 };
 
@@ -64,6 +67,8 @@ struct tls {
 	struct queue held;  /* plaintext, during a renegotiation */
 	bool close_wanted;  /* once nothing is held any more */
 	uint64_t records;   /* sealed with the present key */
+	/* In the place of `ssl` once the records are our own; NULL before. */
+	struct records *taken;
 
 	/* What the failure of a handshake may be explained by. */
 	bool heard;          /* the peer has sent something: */
@@ -113,5 +118,9 @@ void tls_hooks_secured(struct tls *t); /* drops what was for the handshake */
 enum tls_result tls_fail_openssl(struct tls *t); /* by OpenSSL's queue */
 enum tls_result tls_fail(struct tls *t, enum reason reason, const char *text,
     const char *hint);
+
+/* What records_*() have said: a ticket, or why they failed. */
+void tls_take_ticket(struct tls *t, const uint8_t *message, size_t len);
+enum tls_result tls_fail_records(struct tls *t);
 
 #endif /* PROXY_TLS_PRIVATE_H */
