@@ -363,6 +363,13 @@ static const struct setting settings[SETTING_NONE] = {
 		.help = "TLS before any message of the protocol, where it has "
 			"that",
 	},
+	[SETTING_TLS_RESUME] = {
+		.scope = SCOPE_ENDPOINT, .name = "tls.resume",
+		.type = TYPE_BOOL, IN_ENDPOINT(tls.resume),
+		.fallback = "true",
+		.help = "resume the server's sessions, while the certificate "
+			"behind them is good",
+	},
 	[SETTING_TIMEOUTS_CONNECT] = {
 		.scope = SCOPE_ENDPOINT, .name = "timeouts.connect",
 		.type = TYPE_SECONDS, .max = YEAR,

@@ -77,6 +77,7 @@ struct tls_settings {
 	char *ciphersuites; /* TLS 1.3 */
 	char *groups;
 	int seclevel;
+	bool resume; /* server leg: sessions may be resumed */
 	bool direct; /* server leg: TLS before any message of the protocol */
 };
 

@@ -551,6 +551,8 @@ judge_chain(struct judge *j, X509_STORE *store, STACK_OF(X509) *sent, time_t at)
 	if (j->trust->profile == X509_PROFILE_WEBPKI && !webpki_holds(j))
 		return false;
 	chain_warn(j);
+	j->v->until = trust_until(j->chain, j->trust->anchors->crls,
+	    at == 0 ? time(NULL) : at);
 	j->v->verified = VERIFIED_CA;
 	return true;
 }

@@ -64,6 +64,12 @@ void trust_free(struct trust *t); /* releases its anchors */
 bool trust_judge(const struct trust *t, X509_STORE *store, STACK_OF(X509) *sent,
     const struct target *target, time_t at, struct cert_verdict *v);
 
+/* trust_until.c: the first moment after `now` at which one of these begins or
+ * ends to be valid; 0: there is none.  What has ended already, and was let
+ * pass, does not count again. */
+time_t trust_until(const STACK_OF(X509) *chain, const STACK_OF(X509_CRL) *crls,
+    time_t now);
+
 /* names.c: does the certificate bear one of these names?  As RFC 9525 and
  * libpq have it; see CONTRACT.md "Names".  `matched` is the name in the
  * certificate, escaped; on failure it lists those it does carry. */

@@ -43,6 +43,9 @@ struct cert_verdict {
 	bool
 	    legacy; /* accepted, but with something `check` would warn about: */
 	char warning[VERDICT_TEXT_MAX]; /* for example a v1 certificate */
+	/* When it might be another, with the same certificates and CRLs: in
+	 * seconds of the clock; 0: time has no part in it. */
+	int64_t until;
 };
 
 #endif /* CONF_VERDICT_H */

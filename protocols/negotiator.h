@@ -134,6 +134,10 @@ struct neg_tls {
 	 * given up without an alert, and nothing of it may be unread.  All that
 	 * is demanded of the first handshake is demanded of this one. */
 	bool anew;
+	/* Toward a server: no session of an earlier connection is resumed.  Nor
+	 * is one wherever the above says that a handshake is a special one.
+	 * Toward a client: it is given nothing to resume. */
+	bool no_resume;
 };
 
 enum verdict_kind {

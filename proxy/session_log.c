@@ -42,7 +42,7 @@ log_server_leg(struct log_line *l, const struct session *s)
 	log_text(l, "tls", tls_version(tls));
 	log_text(l, "cipher", tls_cipher(tls));
 	log_text(l, "group", tls_group(tls));
-	log_text(l, "resumed", "no");
+	log_text(l, "resumed", tls_resumed(tls) ? "yes" : "no");
 	log_text(l, "verified", verified_name(v->verified));
 	if (v->name[0] != '\0')
 		log_peer(l, "name", v->name, strlen(v->name));

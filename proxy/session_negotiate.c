@@ -579,6 +579,15 @@ server_of(const struct session *s)
 				   : &s->endpoint->servers[s->server];
 }
 
+/* Whoever a server has sent us on to is not known well enough to have a session
+ * of it resumed later. */
+static void
+may_resume(const struct session *s, struct tls *tls, enum leg_id leg)
+{
+	if (leg == LEG_SERVER && s->redirect == NULL)
+		tls_resume(tls, &s->address);
+}
+
 /* NULL if memory is short, or the negotiator's SNI cannot be one. */
 static struct tls *
 new_tls(const struct session *s, const struct verdict *v)
@@ -588,10 +597,14 @@ new_tls(const struct session *s, const struct verdict *v)
 	struct tls *tls;
 
 	tls = tls_new(c, v->tls, v->leg == LEG_SERVER ? server_of(s) : NULL);
-	if (tls == NULL || sni == NULL || tls_set_sni(tls, sni))
-		return tls;
-	tls_free(tls);
-	return NULL;
+	if (tls == NULL)
+		return NULL;
+	if (sni != NULL && !tls_set_sni(tls, sni)) {
+		tls_free(tls);
+		return NULL;
+	}
+	may_resume(s, tls, v->leg);
+	return tls;
 }
 
 /* What has come of the old one and not been looked at must not count for the

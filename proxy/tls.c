@@ -106,7 +106,9 @@ tls_free(struct tls *t)
 {
 	if (t == NULL)
 		return;
+	tls_resume_spare(t);
 	SSL_free(t->ssl);
+	tls_resume_release(t);
 	sk_X509_pop_free(t->chain, X509_free);
 	queue_fini(&t->spill);
 	queue_fini(&t->held);
@@ -118,6 +120,10 @@ tls_free(struct tls *t)
 static enum tls_result
 tls_check_server(struct tls *t)
 {
+	if (!tls_resume_check(t))
+		return tls_fail(t, REASON_HANDSHAKE,
+		    "the server resumed a session that it was not offered",
+		    NULL);
 	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->alpn[0] == '\0')
 		return tls_fail(t, REASON_HANDSHAKE,
 		    "the server did not agree to the protocol by ALPN",
@@ -194,6 +200,7 @@ tls_handshake(struct tls *t, struct tls_io *io)
 		result = tls_waits(t, r) ? TLS_MORE : tls_fail_openssl(t);
 	} else if ((result = tls_check_secured(t)) == TLS_DONE) {
 		t->state = TLS_STATE_SECURED;
+		tls_resume_secured(t);
 		tls_hooks_secured(t);
 	}
 	tls_io_end(t);

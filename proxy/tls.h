@@ -10,7 +10,7 @@
  *
  * A context is made once per endpoint, side and thread, when the thread starts;
  * no file is read after that.  OpenSSL's error queue is cleared before each
- * call into it.  No sessions are resumed: each connection is verified anew.
+ * call into it.
  *
  * Only tls*.c, secrets.c and conf/ see OpenSSL.
  *
@@ -73,6 +73,11 @@ struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
  * than an SNI can be, or memory is short. */
 bool tls_set_sni(struct tls *t, const char *sni)
     __attribute__((warn_unused_result));
+/* Toward a server, last before the handshake: a session may be resumed that
+ * was made with the same server at this address in the same way, and whose
+ * verdict holds now (tls.resume; tls_resume.h).  Without this none is. */
+void tls_resume(struct tls *t, const struct address *address);
+bool tls_resumed(const struct tls *t);
 void tls_free(struct tls *t); /* accepts NULL; sends nothing */
 const struct neg_tls *tls_how(const struct tls *t);
 

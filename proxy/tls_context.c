@@ -217,6 +217,21 @@ tls_set_options(struct tls_context *c)
 	SSL_CTX_set_keylog_callback(c->ssl, NULL);
 }
 
+/* A server that renegotiates must show the certificate that it showed first,
+ * and of a session that was resumed there is none to compare. */
+static int
+tls_set_resumption(struct tls_context *c, struct err *err)
+{
+	if (c->leg != LEG_SERVER || !c->settings->resume ||
+	    c->endpoint->ops->renegotiates)
+		return 0;
+	if ((c->resume = tls_resume_new()) == NULL)
+		return err_set(err, "endpoint %s: out of memory",
+		    c->endpoint->name);
+	tls_resume_install(c->ssl);
+	return 0;
+}
+
 static int
 tls_set_own(struct tls_context *c, struct err *err)
 {
@@ -313,7 +328,8 @@ tls_context_new(const struct endpoint *e, enum leg_id leg,
 	tls_hooks_install(c);
 	if (tls_set_versions(c, err) == -1 || tls_set_ciphers(c, err) == -1 ||
 	    tls_set_groups(c, err) == -1 || tls_set_sigalgs(c, err) == -1 ||
-	    tls_set_own(c, err) == -1 || tls_set_ca_names(c, err) == -1)
+	    tls_set_own(c, err) == -1 || tls_set_ca_names(c, err) == -1 ||
+	    tls_set_resumption(c, err) == -1)
 		goto fail;
 	if (c->trust != NULL && c->trust->anchors != NULL &&
 	    (c->store = tls_stores_find(stores, c->trust->anchors, err)) ==
@@ -332,6 +348,7 @@ tls_context_free(struct tls_context *c)
 {
 	if (c == NULL)
 		return;
+	tls_resume_free(c->resume);
 	SSL_CTX_free(c->ssl);
 	free(c);
 }

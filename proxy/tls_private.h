@@ -4,8 +4,9 @@
  * tls.c is the connection, tls_context.c what connections are made of,
  * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
  * and writes memory, tls_kernel.c what remains here of one whose records the
- * kernel seals and opens, tls_error.c how its failures are put in words,
- * tls_evidence.c what `dbtls test` shows of a peer.
+ * kernel seals and opens, tls_resume.c what is kept of servers to be resumed,
+ * tls_error.c how its failures are put in words, tls_evidence.c what `dbtls
+ * test` shows of a peer.
  */
 #ifndef PROXY_TLS_PRIVATE_H
 #define PROXY_TLS_PRIVATE_H
@@ -16,6 +17,7 @@
 #include "proxy/queue.h"
 #include "proxy/tls.h"
 #include "proxy/tls_records.h"
+#include "proxy/tls_resume.h"
 
 /* What may wait inside when io->out lacks room: the answers that one read can
  * provoke, and what was held back during a renegotiation. */
@@ -45,7 +47,8 @@ struct tls_context {
 	const BIO_METHOD *method;
 	const char *groups; /* the list that OpenSSL took */
 	uint64_t rekey_records;
-	unsigned kernel_suites; /* TLS_KERNEL() of each; 0: none */
+	struct tls_resume *resume; /* NULL: nothing is resumed */
+	unsigned kernel_suites;    /* TLS_KERNEL() of each; 0: none */
 	bool keep_chain;
 };
 
@@ -77,6 +80,8 @@ struct tls {
 	bool asked_identity; /* the server wants a certificate of ours */
 	bool received;       /* plaintext has come */
 	bool leaf_changed;   /* in a renegotiation */
+
+	struct tls_resuming resuming;
 
 	bool judged;
 	bool leaf_known;       /* of the peer: */

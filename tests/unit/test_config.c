@@ -187,7 +187,7 @@ all_errors_have_their_lines(void)
 				   "    server = (\n"
 				   "      \"a:b\" );\n"
 				   "    tls = { min = 1;\n"
-				   "      resume = true; };\n"
+				   "      resumed = true; };\n"
 				   "  } );\n";
 	static const unsigned lines[] = { 1, 2, 4, 5, 5, 7, 8, 10, 11, 12 };
 	struct problems p = { 0 };

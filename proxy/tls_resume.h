@@ -1,0 +1,63 @@
+/*
+ * tls_resume.h - sessions of servers, kept to be resumed
+ *
+ * A context keeps what its servers hand out, by server, the address that was
+ * dialled, SNI, and how TLS is begun; endpoint, identity, thread and
+ * configuration are the context's own.  With each session is the verdict of
+ * the handshake that verified the certificate behind it, and until when that
+ * holds: outside of that time it is not offered, so a resumed connection is
+ * never one whose certificate would be refused now.  What was resumed hands
+ * on that verdict, and its end, to what it is given itself.
+ *
+ * Nothing is resumed unless tls_resume() was called, and never where a
+ * handshake is carried in messages, begins anew, or may stop, nor of an engine
+ * whose servers renegotiate.  A server that fails a handshake in which a
+ * session was offered is not offered another one for a while.
+ */
+#ifndef PROXY_TLS_RESUME_H
+#define PROXY_TLS_RESUME_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include <openssl/ssl.h>
+
+struct resume_server;
+struct resume_voucher;
+struct tls;
+struct tls_context;
+struct tls_resume; /* of a context */
+
+/* What a connection has of it; all zero: nothing. */
+struct tls_resuming {
+	struct resume_server *server;   /* counted; NULL: not to be resumed */
+	struct resume_voucher *voucher; /* counted; of what was offered, or
+	                                 * found out by now */
+	time_t since;                   /* when the handshake was through */
+	bool offered;
+	bool resumed;
+	bool secured; /* the handshake has been through */
+};
+
+struct tls_resume *tls_resume_new(void);
+void tls_resume_free(struct tls_resume *r); /* accepts NULL */
+void tls_resume_install(SSL_CTX *ssl);
+
+/* Would a ticket that came now on this connection be kept for use?  It needs
+ * its SSL object for that; once the server has sent data without one before,
+ * none is to be expected. */
+bool tls_resume_wants(const struct tls *t);
+
+/* When OpenSSL has done the handshake.  The first takes the verdict over if it
+ * was a resumption; false if it was of nothing that we had offered.  The
+ * second comes once all else was found good. */
+bool tls_resume_check(struct tls *t) __attribute__((warn_unused_result));
+void tls_resume_secured(struct tls *t);
+
+/* Before an SSL object is freed, at whatever point: OpenSSL would take the
+ * session for spoilt by a connection that did not end by close_notify. */
+void tls_resume_spare(const struct tls *t);
+/* The last call; what became of the connection decides what is kept. */
+void tls_resume_release(struct tls *t);
+
+#endif /* PROXY_TLS_RESUME_H */
