@@ -1,0 +1,239 @@
+# shellcheck shell=bash
+#
+# peers.sh - the proxies that are measured, and how each is set up
+#
+#	peers_of FLAVOR			those that there are, dbtls first
+#	peer_start FLAVOR PEER		as FLAVOR/PEER, on ${AT[FLAVOR/PEER]}
+#	peer_stop FLAVOR PEER
+#	peer_version PEER
+#	peer_missing			names of those that are not installed
+#
+# FLAVOR is what the proxy does: "tls" adds TLS toward the server, whose chain
+# and name it verifies; "ends" ends a client's TLS; "plain" passes bytes.  One
+# process, or worker, or thread of events, as each comes; on one processor.
+
+declare -A AT=()	# ports, by FLAVOR/PEER
+
+readonly PEER_PACKAGES='haproxy nginx-core libnginx-mod-stream stunnel4 hitch
+	socat pgbouncer'
+readonly PEERS_TLS='dbtls direct haproxy haproxy64 nginx nginx64 stunnel
+	socat socat64'
+readonly PEERS_ENDS='dbtls hitch'
+readonly PEERS_PLAIN='dbtls copy haproxy haproxy-splice nginx nginx64 socat64'
+
+program_of() { # PEER
+	case $1 in
+	dbtls | direct) echo "$BUILD/proxy/dbtls" ;;
+	copy) echo "$BUILD/bench/copy" ;;
+	haproxy*) echo haproxy ;;
+	nginx*) echo nginx ;;
+	stunnel) echo stunnel4 ;;
+	socat*) echo socat ;;
+	*) echo "$1" ;;
+	esac
+}
+# Debian has some of them where only root looks.
+has() { PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null; }
+
+peer_there() { # PEER
+	[ -z "${PEERS:-}" ] || [[ " dbtls copy $PEERS " == *" $1 "* ]] ||
+		return 1
+	has "$(program_of "$1")" || return 1
+	[ "$1" != direct ] || dbtls_has 'records = "direct"'
+}
+
+peers_of() { # FLAVOR
+	local list peer
+	case $1 in
+	tls) list=$PEERS_TLS ;;
+	ends) list=$PEERS_ENDS ;;
+	plain) list=$PEERS_PLAIN ;;
+	esac
+	for peer in $list; do
+		peer_there "$peer" && echo "$peer"
+	done
+}
+
+peer_missing() {
+	local peer
+	for peer in haproxy nginx stunnel hitch socat pgbouncer; do
+		has "$(program_of $peer)" || echo "$peer"
+	done
+	dbtls_has 'records = "direct"' || echo 'tls.records=direct'
+}
+
+peer_version() { # PEER
+	case $1 in
+	dbtls) "$BUILD/proxy/dbtls" --version ;;
+	haproxy) haproxy -v ;;
+	nginx) nginx -v 2>&1 ;;
+	stunnel) stunnel4 -version 2>&1 | grep -m 1 '^stunnel' ;;
+	hitch) hitch --version ;;
+	socat) socat -V | sed -n 2p ;;
+	pgbouncer) pgbouncer --version ;;
+	esac | head -n 1
+}
+
+peer_start() { # FLAVOR PEER
+	local name=$1/$2 port log=$1-$2
+	mkdir -p "$WORK/$1"
+	free_port port
+	AT[$name]=$port
+	start "$name" on_proxy "peer_${2//-/_}" "$1" "$port" "$WORK/$name"
+	await 10 peer_settled "$name" "$port"
+	alive "$name" && listens "$port" && return 0
+	echo "$BENCH: $log does not start: $(tail -n 2 "$WORK/$name.log")" >&2
+	stop "$name"
+	return 1
+}
+peer_settled() { listens "$2" || gone "$1"; } # NAME PORT
+peer_stop() { stop "$1/$2"; } # FLAVOR PEER
+
+# Becomes COMMAND on the processor that is the proxy's.
+on_proxy() { # COMMAND...
+	taskset -cp "$PROXY_CPU" $BASHPID >/dev/null 2>&1
+	PATH=$PATH:/usr/sbin:/sbin
+	"$@"
+}
+
+# --- dbtls -------------------------------------------------------------------
+
+dbtls_endpoint() { # FLAVOR PORT RECORDS
+	case $1 in
+	tls) cat <<-END
+		ssl_mode = "verify-full"; server_name = "db.test";
+		ca = [ "$CERTS/ca.crt" ]; $3
+		END
+		;;
+	ends) cat <<-END
+		ssl_mode = "none"; client_tls = { mode = "require";
+		cert = "$CERTS/good.chain.pem"; key = "$CERTS/good.key"; };
+		END
+		;;
+	plain) echo 'ssl_mode = "none";' ;;
+	esac
+}
+dbtls_config() { # FLAVOR PORT RECORDS
+	cat <<-CONF
+		threads = 1; log = { level = "warn"; };
+		endpoints = ( { name = "bench"; engine = "tls";
+		listen = "127.0.0.1:$2"; server = "127.0.0.1:$BACK";
+		$(dbtls_endpoint "$@") } );
+	CONF
+}
+# Does this dbtls know a setting of the group tls?
+dbtls_has() { # SETTING
+	dbtls_config tls 1 "tls = { $1; };" >"$WORK/has.conf"
+	"$BUILD/proxy/dbtls" check -c "$WORK/has.conf" >/dev/null 2>&1
+}
+dbtls_run() { # FLAVOR PORT FILE RECORDS
+	dbtls_config "$1" "$2" "$4" >"$3.conf"
+	exec "$BUILD/proxy/dbtls" run -c "$3.conf"
+}
+peer_dbtls() { dbtls_run "$@" ''; }
+peer_direct() { dbtls_run "$@" 'tls = { records = "direct"; };'; }
+peer_copy() { exec "$BUILD/bench/copy" "$2" "$BACK"; } # FLAVOR PORT FILE
+
+# --- HAProxy -----------------------------------------------------------------
+
+haproxy_run() { # FLAVOR PORT FILE GLOBAL DEFAULTS
+	local server=''
+	[ "$1" != tls ] || server="ssl verify required ca-file $CERTS/ca.crt \
+verifyhost db.test sni str(db.test)"
+	cat >"$3.conf" <<-CONF
+		global
+		    nbthread 1
+		    maxconn 8000
+		    $4
+		defaults
+		    mode tcp
+		    maxconn 8000
+		    timeout connect 10s
+		    timeout client 10m
+		    timeout server 10m
+		    $5
+		listen bench
+		    bind 127.0.0.1:$2
+		    server db 127.0.0.1:$BACK $server
+	CONF
+	exec haproxy -db -q -f "$3.conf"
+}
+peer_haproxy() { haproxy_run "$@" '' ''; }
+peer_haproxy64() { haproxy_run "$@" 'tune.bufsize 65536' ''; }
+peer_haproxy_splice() {
+	haproxy_run "$@" '' 'option splice-request
+		    option splice-response'
+}
+
+# --- nginx -------------------------------------------------------------------
+
+nginx_run() { # FLAVOR PORT FILE SETTING
+	local module tls='' modules
+	modules=/usr/lib/nginx/modules/ngx_stream_module.so
+	[ ! -e $modules ] || module="load_module $modules;"
+	[ "$1" != tls ] || tls="proxy_ssl on; proxy_ssl_verify on;
+		proxy_ssl_trusted_certificate $CERTS/ca.crt;
+		proxy_ssl_name db.test; proxy_ssl_server_name on;
+		proxy_ssl_protocols TLSv1.2 TLSv1.3;"
+	cat >"$3.conf" <<-CONF
+		${module:-}
+		user root; worker_processes 1; daemon off;
+		pid $3.pid; error_log $3.log error;
+		worker_rlimit_nofile 20000;
+		events { worker_connections 16000; }
+		stream { server { listen 127.0.0.1:$2 backlog=4096;
+		proxy_pass 127.0.0.1:$BACK; $4 $tls } }
+	CONF
+	exec nginx -c "$3.conf"
+}
+peer_nginx() { nginx_run "$@" ''; }
+peer_nginx64() { nginx_run "$@" 'proxy_buffer_size 64k;'; }
+
+# --- stunnel, socat, hitch ---------------------------------------------------
+
+peer_stunnel() { # FLAVOR PORT FILE [SETTING]...
+	cat >"$3.conf" <<-CONF
+		foreground = yes
+		debug = 3
+		pid =
+		socket = l:TCP_NODELAY=1
+		socket = r:TCP_NODELAY=1
+		[bench]
+		client = yes
+		accept = 127.0.0.1:$2
+		connect = 127.0.0.1:${STUNNEL_TO:-$BACK}
+		CAfile = $CERTS/ca.crt
+		verifyChain = yes
+		checkHost = db.test
+		sni = db.test
+		TIMEOUTclose = 0
+		${4:-}
+	CONF
+	exec stunnel4 "$3.conf"
+}
+
+socat_run() { # FLAVOR PORT SIZE
+	local to=TCP:127.0.0.1:$BACK,nodelay
+	[ "$1" != tls ] || to="OPENSSL:127.0.0.1:$BACK,cafile=$CERTS/ca.crt,\
+commonname=db.test,snihost=db.test,verify=1,nodelay"
+	exec socat -b "$3" "TCP-LISTEN:$2,bind=127.0.0.1,fork,reuseaddr,\
+nodelay,backlog=4096" "$to"
+}
+peer_socat() { socat_run "$1" "$2" 8192; }
+peer_socat64() { socat_run "$1" "$2" 65536; }
+
+peer_hitch() { # FLAVOR PORT FILE
+	umask 077
+	cat "$CERTS/good.key" "$CERTS/good.chain.pem" >"$3.pem"
+	cat >"$3.conf" <<-CONF
+		frontend = "[127.0.0.1]:$2"
+		backend = "[127.0.0.1]:$BACK"
+		pem-file = "$3.pem"
+		workers = 1
+		daemon = off
+		user = ""
+		quiet = on
+		tls-protos = TLSv1.2 TLSv1.3
+	CONF
+	exec hitch --config="$3.conf"
+}
