@@ -24,7 +24,7 @@ readonly TREE OUT
 readonly PACKAGES='build-essential cmake ninja-build pkg-config libssl-dev
 	libconfig-dev libevent-dev libcunit1-dev libpcap-dev openssl python3
 	iproute2 clang clang-format clang-tidy libclang-rt-14-dev llvm
-	shellcheck'
+	shellcheck valgrind strace'
 readonly THEMES='commands clients cancel replication matrix wire load failover
 	mysql-matrix mysql-sessions mysql-refusals mysql-proof
 	mysql-verdicts mysql-wire mysql-commands mysql-replication
