@@ -10,7 +10,7 @@
 #	await SECONDS COMMAND...	until it succeeds
 #	free_port VARIABLE		a port of 127.0.0.1 that nobody has
 #	listens PORT			somebody has it, without asking him
-#	fail WHY			the end
+#	fail WHY [MORE]			the end, or with MORE only said
 #
 # Whatever was started is stopped by its pid, however the script ends.
 set -u
@@ -22,10 +22,10 @@ unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE REQUESTS_CA_BUNDLE OPENSSL_CONF
 export LC_ALL=C.UTF-8
 
 declare -A PID=()	# of what start() started, by name
+declare -A STOP_BY=()	# the signal for those that want another than INT
 declare -A PORT_TAKEN=()
 
-# By PLACES, for scripts that cannot take sleeps as conditions.
-readonly BLINK=0.03
+readonly BLINK=0.03	# seconds between two looks
 
 bench_begin() { # NAME [BUILD]
 	BENCH=$1
@@ -53,9 +53,12 @@ bench_clean() {
 	exit "$status"
 }
 
-fail() { # WHY
+# With MORE, as the functions of the real tests call it, it is said and no more:
+# what fails is left out.
+fail() { # WHY [MORE]
 	local log
-	echo "$BENCH: $1" >&2
+	echo "$BENCH: $1${2:+: $2}" >&2
+	[ $# = 1 ] || return 0
 	for log in "$WORK"/*.log; do
 		[ ! -s "$log" ] || {
 			echo "--- ${log##*/}"
@@ -97,7 +100,7 @@ stop() { # NAME [SIGNAL]
 	local pid=${PID[$1]:-}
 	[ -n "$pid" ] || return 0
 	{ # bash would tell of each that a signal ended
-		kill -"${2:-INT}" "$pid"
+		kill -"${2:-${STOP_BY[$1]:-INT}}" "$pid"
 		await 5 gone "$1" || kill -KILL "$pid"
 		wait "$pid"
 	} 2>/dev/null

@@ -5,7 +5,7 @@
  *	load window [NAME=VALUE]... -- COMMAND...
  *
  * MODE is bulk, trips, idle, handshakes or limits; a line of names and values
- * is printed.  `window` measures what others take while COMMAND runs; `version`
+ * is printed.  `window` measures while COMMAND runs, whose output is dropped; `version`
  * says which OpenSSL this is linked with.
  *
  *	port=N		of the proxy, on 127.0.0.1
@@ -141,6 +141,9 @@ run_window(const struct options *o, char **command)
 	usage_read(&from, o->pid, o->ours);
 	child = fork();
 	if (child == 0) {
+		/* What it prints is not what is measured. */
+		if (freopen("/dev/null", "w", stdout) == NULL)
+			_exit(127);
 		(void)execvp(command[0], command);
 		_exit(127);
 	}

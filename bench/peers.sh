@@ -9,8 +9,11 @@
 #	peer_missing			names of those that are not installed
 #
 # FLAVOR is what the proxy does: "tls" adds TLS toward the server, whose chain
-# and name it verifies; "ends" ends a client's TLS; "plain" passes bytes.  One
-# process, or worker, or thread of events, as each comes; on one processor.
+# and name it verifies, and so do "postgres" and "mysql" in these protocols;
+# "ends" ends a client's TLS; "plain" passes bytes.  One process, or worker, or
+# thread of events, as each comes; on one processor.
+#
+# $BACK, $PG_BACK and $MY_BACK are the servers' ports.
 
 declare -A AT=()	# ports, by FLAVOR/PEER
 
@@ -18,12 +21,17 @@ readonly PEER_PACKAGES='haproxy nginx-core libnginx-mod-stream stunnel4 hitch
 	socat pgbouncer'
 readonly PEERS_TLS='dbtls direct haproxy haproxy64 nginx nginx64 stunnel
 	socat socat64'
+readonly PEERS_POLL=poll	# dbtls that polls for a while before it sleeps
 readonly PEERS_ENDS='dbtls hitch'
+readonly PEERS_POSTGRES='dbtls direct stunnel pgbouncer'
+readonly PEERS_MYSQL='dbtls direct router'
 readonly PEERS_PLAIN='dbtls copy haproxy haproxy-splice nginx nginx64 socat64'
+
+readonly POLL='busy_poll_us = 50;'
 
 program_of() { # PEER
 	case $1 in
-	dbtls | direct) echo "$BUILD/proxy/dbtls" ;;
+	dbtls | direct | poll) echo "$BUILD/proxy/dbtls" ;;
 	copy) echo "$BUILD/bench/copy" ;;
 	haproxy*) echo haproxy ;;
 	nginx*) echo nginx ;;
@@ -36,18 +44,28 @@ program_of() { # PEER
 has() { PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null; }
 
 peer_there() { # PEER
-	[ -z "${PEERS:-}" ] || [[ " dbtls copy $PEERS " == *" $1 "* ]] ||
+	[ -z "${PEERS:-}" ] || [[ " dbtls copy poll $PEERS " == *" $1 "* ]] ||
 		return 1
+	if [ "$1" = router ]; then
+		[ -x "$ROOTS/mysql97/usr/bin/mysqlrouter" ]
+		return
+	fi
 	has "$(program_of "$1")" || return 1
-	[ "$1" != direct ] || dbtls_has 'records = "direct"'
+	case $1 in
+	direct) dbtls_has 'tls = { records = "direct"; };' ;;
+	poll) dbtls_has "$POLL" ;;
+	esac
 }
 
 peers_of() { # FLAVOR
 	local list peer
 	case $1 in
 	tls) list=$PEERS_TLS ;;
+	poll) list=$PEERS_POLL ;;
 	ends) list=$PEERS_ENDS ;;
 	plain) list=$PEERS_PLAIN ;;
+	postgres) list=$PEERS_POSTGRES ;;
+	mysql) list=$PEERS_MYSQL ;;
 	esac
 	for peer in $list; do
 		peer_there "$peer" && echo "$peer"
@@ -59,7 +77,8 @@ peer_missing() {
 	for peer in haproxy nginx stunnel hitch socat pgbouncer; do
 		has "$(program_of $peer)" || echo "$peer"
 	done
-	dbtls_has 'records = "direct"' || echo 'tls.records=direct'
+	peer_there direct || echo 'tls.records=direct'
+	peer_there poll || echo busy_poll_us
 }
 
 peer_version() { # PEER
@@ -96,34 +115,48 @@ on_proxy() { # COMMAND...
 	"$@"
 }
 
+# What the server is called, and where it is.
+name_of() { # FLAVOR
+	[ "$1" = postgres ] && echo localhost || echo db.test
+}
+back_of() { # FLAVOR
+	case $1 in
+	postgres) echo "$PG_BACK" ;;
+	mysql) echo "$MY_BACK" ;;
+	*) echo "$BACK" ;;
+	esac
+}
+
 # --- dbtls -------------------------------------------------------------------
 
-dbtls_endpoint() { # FLAVOR PORT RECORDS
+dbtls_mode() { # FLAVOR PORT RECORDS
 	case $1 in
-	tls) cat <<-END
-		ssl_mode = "verify-full"; server_name = "db.test";
-		ca = [ "$CERTS/ca.crt" ]; $3
-		END
-		;;
 	ends) cat <<-END
 		ssl_mode = "none"; client_tls = { mode = "require";
 		cert = "$CERTS/good.chain.pem"; key = "$CERTS/good.key"; };
 		END
 		;;
 	plain) echo 'ssl_mode = "none";' ;;
+	*) cat <<-END
+		ssl_mode = "verify-full"; server_name = "$(name_of "$1")";
+		ca = [ "$CERTS/ca.crt" ]; $3
+		END
+		;;
 	esac
 }
 dbtls_config() { # FLAVOR PORT RECORDS
+	local engine=tls
+	[[ $1 != postgres && $1 != mysql ]] || engine=$1
 	cat <<-CONF
 		threads = 1; log = { level = "warn"; };
-		endpoints = ( { name = "bench"; engine = "tls";
-		listen = "127.0.0.1:$2"; server = "127.0.0.1:$BACK";
-		$(dbtls_endpoint "$@") } );
+		endpoints = ( { name = "bench"; engine = "$engine";
+		listen = "127.0.0.1:$2"; server = "127.0.0.1:$(back_of "$1")";
+		$(dbtls_mode "$@") } );
 	CONF
 }
-# Does this dbtls know a setting of the group tls?
+# Does this dbtls know a setting?
 dbtls_has() { # SETTING
-	dbtls_config tls 1 "tls = { $1; };" >"$WORK/has.conf"
+	dbtls_config tls 1 "$1" >"$WORK/has.conf"
 	"$BUILD/proxy/dbtls" check -c "$WORK/has.conf" >/dev/null 2>&1
 }
 dbtls_run() { # FLAVOR PORT FILE RECORDS
@@ -132,6 +165,7 @@ dbtls_run() { # FLAVOR PORT FILE RECORDS
 }
 peer_dbtls() { dbtls_run "$@" ''; }
 peer_direct() { dbtls_run "$@" 'tls = { records = "direct"; };'; }
+peer_poll() { dbtls_run tls "$2" "$3" "$POLL"; }
 peer_copy() { exec "$BUILD/bench/copy" "$2" "$BACK"; } # FLAVOR PORT FILE
 
 # --- HAProxy -----------------------------------------------------------------
@@ -143,11 +177,11 @@ verifyhost db.test sni str(db.test)"
 	cat >"$3.conf" <<-CONF
 		global
 		    nbthread 1
-		    maxconn 8000
+		    maxconn 5200
 		    $4
 		defaults
 		    mode tcp
-		    maxconn 8000
+		    maxconn 5200
 		    timeout connect 10s
 		    timeout client 10m
 		    timeout server 10m
@@ -191,7 +225,9 @@ peer_nginx64() { nginx_run "$@" 'proxy_buffer_size 64k;'; }
 
 # --- stunnel, socat, hitch ---------------------------------------------------
 
-peer_stunnel() { # FLAVOR PORT FILE [SETTING]...
+peer_stunnel() { # FLAVOR PORT FILE
+	local protocol=''
+	[ "$1" != postgres ] || protocol='protocol = pgsql'
 	cat >"$3.conf" <<-CONF
 		foreground = yes
 		debug = 3
@@ -201,13 +237,13 @@ peer_stunnel() { # FLAVOR PORT FILE [SETTING]...
 		[bench]
 		client = yes
 		accept = 127.0.0.1:$2
-		connect = 127.0.0.1:${STUNNEL_TO:-$BACK}
+		connect = 127.0.0.1:$(back_of "$1")
 		CAfile = $CERTS/ca.crt
 		verifyChain = yes
-		checkHost = db.test
-		sni = db.test
+		checkHost = $(name_of "$1")
+		sni = $(name_of "$1")
 		TIMEOUTclose = 0
-		${4:-}
+		$protocol
 	CONF
 	exec stunnel4 "$3.conf"
 }
@@ -231,9 +267,60 @@ peer_hitch() { # FLAVOR PORT FILE
 		pem-file = "$3.pem"
 		workers = 1
 		daemon = off
-		user = ""
+		user = "nobody"
 		quiet = on
 		tls-protos = TLSv1.2 TLSv1.3
 	CONF
 	exec hitch --config="$3.conf"
+}
+
+# --- PgBouncer, MySQL Router -------------------------------------------------
+
+peer_pgbouncer() { # FLAVOR PORT FILE
+	cat >"$3.conf" <<-CONF
+		[databases]
+		app = host=localhost port=$(back_of "$1") user=trusted
+		[pgbouncer]
+		listen_addr = 127.0.0.1
+		listen_port = $2
+		unix_socket_dir =
+		auth_type = any
+		pool_mode = session
+		max_client_conn = 1000
+		default_pool_size = 100
+		server_tls_sslmode = verify-full
+		server_tls_ca_file = $WORK/ca.crt
+		server_tls_protocols = tlsv1.3
+		log_connections = 0
+		log_disconnections = 0
+		logfile =
+	CONF
+	chmod 644 "$3.conf"
+	exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+		pgbouncer -q "$3.conf"
+}
+
+peer_router() { # FLAVOR PORT FILE
+	local folder=$3.d
+	install -d -o 64999 -g 64999 -m 700 "$folder"
+	cat >"$folder/router.conf" <<-CONF
+		[DEFAULT]
+		logging_folder=$folder
+		runtime_folder=$folder
+		data_folder=$folder
+		max_connect_errors=100000
+		[logger]
+		level=warning
+		[routing:bench]
+		bind_address=127.0.0.1
+		bind_port=$2
+		destinations=db.test:$(back_of "$1")
+		routing_strategy=first-available
+		protocol=classic
+		client_ssl_mode=DISABLED
+		server_ssl_mode=REQUIRED
+		server_ssl_verify=VERIFY_IDENTITY
+		server_ssl_ca=$WORK/ca.crt
+	CONF
+	in_root -u mysql97 mysqlrouter -c "$folder/router.conf"
 }

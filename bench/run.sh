@@ -43,7 +43,7 @@ round=0
 
 tls_of() { # FLAVOR: which of the generator's ends has TLS
 	case $1 in
-	tls) echo back ;;
+	tls | poll) echo back ;;
 	ends) echo front ;;
 	plain) echo none ;;
 	esac
@@ -203,6 +203,7 @@ part_bulk() {
 
 begin_trips() {
 	start_all tls
+	start_all poll
 }
 part_trips() {
 	local n
@@ -210,11 +211,10 @@ part_trips() {
 		# A process for each of a thousand is its own punishment.
 		each tls trips $n trips connections=$n seconds="$LENGTH"
 	done
+	each poll trips 1 trips connections=1 seconds="$LENGTH"
 }
 
-begin_handshakes() {
-	start_all tls
-}
+begin_handshakes() { start_all tls; }
 part_handshakes() {
 	local key resume
 	[[ " $PARTS " == *" bulk "* ]] || limits
@@ -368,6 +368,8 @@ furnish_network() {
 choose_processors() {
 	PROXY_CPU=0 LOAD_CPU=1
 	[ "$(nproc --all)" -gt 1 ] || LOAD_CPU=0
+	# Servers and clients are where the generator is.
+	taskset -cp $LOAD_CPU $$ >/dev/null
 }
 
 describe() {
