@@ -16,6 +16,9 @@
 #define SESSIONS_MAX     16777216
 #define THREADS_MAX      1024
 #define SECLEVEL_MAX     5
+/* RFC 8446, 5.5: AES-GCM is good for 2^24.5 records of one key. */
+#define REKEY_MIN        100
+#define REKEY_MAX        16777216
 #define BUSY_POLL_MAX    1000 /* microseconds */
 
 static const char *const level_words[] = { "debug", "info", "notice", "warn",
@@ -25,6 +28,7 @@ static const char *const client_words[] = { "off", "allow", "require", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const order_words[] = { "first", "random", NULL };
 static const char *const accept_words[] = { "balance", "reuseport", NULL };
+static const char *const records_words[] = { "openssl", "direct", NULL };
 static const char *const verify_words[] = { "none", "optional", "require",
 	NULL };
 static const char *const profile_words[] = { "default", "webpki", NULL };
@@ -363,6 +367,13 @@ static const struct setting settings[SETTING_NONE] = {
 		.help = "TLS before any message of the protocol, where it has "
 			"that",
 	},
+	[SETTING_TLS_RECORDS] = {
+		.scope = SCOPE_ENDPOINT, .name = "tls.records",
+		.type = TYPE_CHOICE, .choices = records_words,
+		IN_ENDPOINT(tls.records), .fallback = "openssl",
+		.help = "who seals and opens the records of TLS 1.3, of both "
+			"legs; direct: we, with less work and memory",
+	},
 	[SETTING_TLS_RESUME] = {
 		.scope = SCOPE_ENDPOINT, .name = "tls.resume",
 		.type = TYPE_BOOL, IN_ENDPOINT(tls.resume),
@@ -445,6 +456,13 @@ static const struct setting settings[SETTING_NONE] = {
 		IN_ENDPOINT(busy_poll_us), .fallback = "0",
 		.help = "microseconds that a thread looks for more before it "
 			"sleeps; 0: none",
+	},
+	[SETTING_REKEY_RECORDS] = {
+		.scope = SCOPE_ENDPOINT, .name = "rekey_records",
+		.type = TYPE_COUNT, .min = REKEY_MIN, .max = REKEY_MAX,
+		IN_ENDPOINT(rekey_records), .fallback = "8388608",
+		.help = "how many records one key of TLS 1.3 seals, of both "
+			"legs and each direction",
 	},
 	[SETTING_LABELS] = {
 		.scope = SCOPE_ENDPOINT, .name = "labels", .type = TYPE_LABELS,

@@ -63,6 +63,10 @@ enum accept_mode {
 	ACCEPT_BALANCE = 0,
 	ACCEPT_REUSEPORT
 };
+enum records_mode {
+	RECORDS_OPENSSL = 0,
+	RECORDS_DIRECT, /* our own, where they can be: proxy/tls_records.h */
+};
 enum client_verify {
 	CLIENT_VERIFY_NONE = 0,
 	CLIENT_VERIFY_OPTIONAL,
@@ -78,6 +82,7 @@ struct tls_settings {
 	char *groups;
 	int seclevel;
 	bool resume; /* server leg: sessions may be resumed */
+	enum records_mode records; /* of both legs, where the server's is */
 	bool direct; /* server leg: TLS before any message of the protocol */
 };
 
@@ -116,6 +121,7 @@ struct endpoint {
 	struct trust *client_trust;     /* NULL: client_verify is none */
 	enum client_verify client_verify;
 	struct tls_settings client_tls;
+	unsigned rekey_records; /* sealed with one key; 0: the default */
 
 	struct {
 		double connect;

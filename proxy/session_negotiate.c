@@ -599,6 +599,7 @@ new_tls(const struct session *s, const struct verdict *v)
 	tls = tls_new(c, v->tls, v->leg == LEG_SERVER ? server_of(s) : NULL);
 	if (tls == NULL)
 		return NULL;
+	tls_of_session(tls, s->id);
 	if (sni != NULL && !tls_set_sni(tls, sni)) {
 		tls_free(tls);
 		return NULL;

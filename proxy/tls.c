@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 
 #include "conf/certfile.h"
+#include "proxy/log.h"
 
 /* The list has one name, after its length. */
 static bool
@@ -18,7 +19,7 @@ tls_offer_alpn(struct tls *t)
 	if (t->how->alpn_rule == NEG_ALPN_NONE)
 		return true;
 	len = strlen(t->how->alpn);
-	assert(len > 0 && len < sizeof(list) && len < sizeof(t->alpn));
+	assert(len > 0 && len < sizeof(list) && len < sizeof(t->told->alpn));
 	list[0] = (unsigned char)len;
 	memcpy(list + 1, t->how->alpn, len);
 	/* Alone among its kind, this one answers 0 when it succeeded. */
@@ -29,9 +30,9 @@ bool
 tls_set_sni(struct tls *t, const char *sni)
 {
 	assert(t->context->leg == LEG_SERVER);
-	if (strlen(sni) >= sizeof(t->sni))
+	if (strlen(sni) >= sizeof(t->told->sni))
 		return false;
-	memcpy(t->sni, sni, strlen(sni) + 1);
+	memcpy(t->told->sni, sni, strlen(sni) + 1);
 	return SSL_set_tlsext_host_name(t->ssl, tls_unconst(sni)) == 1;
 }
 
@@ -78,10 +79,12 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 		return NULL;
 	queue_init(&t->spill, TLS_SPILL_MAX);
 	queue_init(&t->held, TLS_HELD_MAX);
+	queue_init(&t->unread, RECORDS_SEALED_MAX);
 	t->context = c;
 	t->how = how;
 	t->server = server;
-	if ((t->ssl = SSL_new(c->ssl)) == NULL ||
+	if ((t->told = calloc(1, sizeof(*t->told))) == NULL ||
+	    (t->ssl = SSL_new(c->ssl)) == NULL ||
 	    (bio = tls_bio_new(t)) == NULL)
 		goto fail;
 	SSL_set_bio(t->ssl, bio, bio);
@@ -93,6 +96,12 @@ tls_new(struct tls_context *c, const struct neg_tls *how,
 fail:
 	tls_free(t);
 	return NULL;
+}
+
+void
+tls_of_session(struct tls *t, uint64_t session)
+{
+	t->session = session;
 }
 
 const struct neg_tls *
@@ -107,11 +116,16 @@ tls_free(struct tls *t)
 	if (t == NULL)
 		return;
 	tls_resume_spare(t);
+	tls_take_forget(t);
 	SSL_free(t->ssl);
 	tls_resume_release(t);
+	records_free(t->taken);
+	records_free(t->teller);
+	free(t->told);
 	sk_X509_pop_free(t->chain, X509_free);
 	queue_fini(&t->spill);
 	queue_fini(&t->held);
+	queue_fini(&t->unread);
 	free(t->failure_text);
 	free(t->failure_hint);
 	free(t);
@@ -124,14 +138,14 @@ tls_check_server(struct tls *t)
 		return tls_fail(t, REASON_HANDSHAKE,
 		    "the server resumed a session that it was not offered",
 		    NULL);
-	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->alpn[0] == '\0')
+	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->told->alpn[0] == '\0')
 		return tls_fail(t, REASON_HANDSHAKE,
 		    "the server did not agree to the protocol by ALPN",
 		    "it may be too old to begin with TLS: set "
 		    "tls = { direct = false; }");
 	/* OpenSSL has seen to it: a suite without certificates is not among
 	 * the ciphers, and the callback refuses.  Yet all depends on it. */
-	if (!t->judged || !t->verdict.accepted || !t->leaf_known)
+	if (!t->judged || !t->told->verdict.accepted || !t->leaf_known)
 		return tls_fail(t, REASON_UNTRUSTED,
 		    "the server showed no certificate", NULL);
 	return TLS_DONE;
@@ -142,12 +156,12 @@ tls_check_client(struct tls *t)
 {
 	const struct endpoint *e = t->context->endpoint;
 
-	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->alpn[0] == '\0')
+	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->told->alpn[0] == '\0')
 		return tls_fail(t, REASON_CLIENT_TLS,
 		    "the client began with TLS but did not name the protocol "
 		    "by ALPN",
 		    "let the client send it, or ask for TLS in the protocol");
-	if (t->judged ? !t->verdict.accepted
+	if (t->judged ? !t->told->verdict.accepted
 		      : e->client_verify == CLIENT_VERIFY_REQUIRE)
 		return tls_fail(t, REASON_CLIENT_CERTIFICATE,
 		    "the client showed no certificate", NULL);
@@ -171,8 +185,8 @@ tls_check_secured(struct tls *t)
 			    "the server chose a protocol by ALPN that was not "
 			    "offered",
 			    NULL);
-		memcpy(t->alpn, alpn, len);
-		t->alpn[len] = '\0';
+		memcpy(t->told->alpn, alpn, len);
+		t->told->alpn[len] = '\0';
 	}
 	return t->context->leg == LEG_SERVER ? tls_check_server(t)
 					     : tls_check_client(t);
@@ -210,9 +224,11 @@ tls_handshake(struct tls *t, struct tls_io *io)
 bool
 tls_holds(const struct tls *t)
 {
-	bool ended = (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) != 0;
-
-	return t->held.len > 0 || (t->close_wanted && !ended);
+	if (t->taken != NULL)
+		return false;
+	return t->held.len > 0 ||
+	    (t->close_wanted &&
+		(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) == 0);
 }
 
 /* A renegotiation began to hold it back, and its end lets it go. */
@@ -249,21 +265,83 @@ tls_read_outcome(struct tls *t, int returned)
 	return tls_fail_openssl(t);
 }
 
+static void
+tls_log_worn(struct tls *t)
+{
+	struct log_line l;
+
+	if (t->worn)
+		return;
+	t->worn = true;
+	if (!log_open(&l, LEVEL_NOTICE, "tls.key_limit"))
+		return;
+	log_uint(&l, "session", t->session);
+	log_endpoint(&l, t->context->endpoint);
+	log_text(&l, "leg",
+	    t->context->leg == LEG_SERVER ? "server" : "client");
+	log_text(&l, "tls", SSL_get_version(t->ssl));
+	log_uint(&l, "rekey_records", t->context->rekey_records);
+	log_text(&l, "detail",
+	    "one key has sealed as many records as it should, and only TLS 1.3 "
+	    "can change it");
+	log_close(&l);
+}
+
+/* The next key; false: OpenSSL failed. */
+static bool
+tls_next_key(struct tls *t, int asking)
+{
+	if (SSL_version(t->ssl) == TLS1_3_VERSION)
+		return SSL_key_update(t->ssl, asking) == 1;
+	tls_log_worn(t);
+	return true;
+}
+
+/* OpenSSL does not change its key by itself, and the peer may be another:
+ * asked, it will.  The question goes with the next read or write. */
+static bool
+tls_ask_key(struct tls *t)
+{
+	if (++t->opened < t->context->rekey_records || t->close_wanted)
+		return true;
+	t->opened = 0;
+	return tls_next_key(t, SSL_KEY_UPDATE_REQUESTED);
+}
+
 static enum tls_result
-tls_read_records(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
+tls_read_openssl(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
 {
 	size_t n;
 	int r;
 
-	while (*len < cap) {
+	while (*len < cap && t->taken == NULL) {
 		ERR_clear_error();
 		r = SSL_read_ex(t->ssl, plain + *len, cap - *len, &n);
 		if (r != 1)
 			return tls_read_outcome(t, r);
 		t->received = true;
 		*len += n;
+		if (!tls_ask_key(t))
+			return tls_fail_openssl(t);
+		(void)tls_take(t);
 	}
 	return TLS_DONE;
+}
+
+/* As long as they are OpenSSL's, which may end in the midst of it. */
+static enum tls_result
+tls_read_records(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
+{
+	enum tls_result result = TLS_DONE;
+
+	if (t->taken == NULL) {
+		result = tls_read_openssl(t, plain, cap, len);
+		if (result == TLS_MORE)
+			(void)tls_take(t);
+	}
+	if (t->taken != NULL && result == TLS_DONE)
+		return tls_direct_read(t, plain, cap, len);
+	return result;
 }
 
 enum tls_result
@@ -296,30 +374,39 @@ tls_is_between_records(const struct tls *t)
 bool
 tls_rests(const struct tls *t)
 {
+	if (t->taken != NULL)
+		return t->state == TLS_STATE_SECURED && t->unread.len == 0 &&
+		    records_rest(t->taken);
 	return t->state == TLS_STATE_SECURED && tls_is_between_records(t) &&
 	    !SSL_in_init(t->ssl) && !tls_holds(t);
+}
+
+bool
+tls_by_record(const struct tls *t)
+{
+	return t->how->may_stop || t->secrets != NULL;
 }
 
 void
 tls_cleanse(struct tls *t, bool on)
 {
+	if (t->ssl == NULL)
+		return; /* there is no copy then */
 	if (on)
 		(void)SSL_set_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	else
 		(void)SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-/* The next key, before this one has sealed more than it should.  TLS 1.2 has
- * no way to do that. */
+/* Before this key has sealed more than it should. */
 static bool
 tls_rekey(struct tls *t, size_t len)
 {
 	t->records += len / TLS_RECORD_MAX + 1;
-	if (t->records < t->context->rekey_records ||
-	    SSL_version(t->ssl) != TLS1_3_VERSION)
+	if (t->records < t->context->rekey_records)
 		return true;
 	t->records = 0;
-	return SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1;
+	return tls_next_key(t, SSL_KEY_UPDATE_NOT_REQUESTED);
 }
 
 static enum tls_result
@@ -339,6 +426,8 @@ tls_write_records(struct tls *t, const uint8_t *plain, size_t len)
 
 	if (len == 0)
 		return TLS_DONE;
+	if (t->taken != NULL)
+		return tls_direct_write(t, plain, len);
 	if (t->held.len > 0)
 		return tls_hold(t, plain, len);
 	/* It goes through all that an error could be, for every record. */
@@ -375,36 +464,47 @@ tls_close(struct tls *t, struct tls_io *io)
 		return;
 	t->close_wanted = true;
 	tls_io_begin(t, io);
-	(void)tls_send_held(t);
+	if (t->taken != NULL)
+		tls_direct_close(t);
+	else
+		(void)tls_send_held(t);
 	tls_io_end(t);
 }
 
 const struct cert_verdict *
 tls_verdict(const struct tls *t)
 {
-	return &t->verdict;
+	static const struct cert_verdict none = { .accepted = false };
+
+	return t->told == NULL ? &none : &t->told->verdict;
 }
 
 const char *
 tls_version(const struct tls *t)
 {
-	return SSL_get_version(t->ssl);
+	return t->taken != NULL ? t->version : SSL_get_version(t->ssl);
 }
 
 const char *
 tls_cipher(const struct tls *t)
 {
-	const char *name = SSL_get_cipher_name(t->ssl);
+	const char *name;
 
+	if (t->taken != NULL)
+		return t->cipher;
+	name = SSL_get_cipher_name(t->ssl);
 	return name == NULL ? "" : name;
 }
 
 const char *
 tls_group(const struct tls *t)
 {
-	long id = SSL_get_negotiated_group(t->ssl);
 	const char *name = NULL;
+	long id;
 
+	if (t->taken != NULL)
+		return t->group;
+	id = SSL_get_negotiated_group(t->ssl);
 	if (id > 0)
 		name = SSL_group_to_name(t->ssl, (int)id);
 	return name == NULL ? "" : name;
@@ -413,13 +513,13 @@ tls_group(const struct tls *t)
 const char *
 tls_sni(const struct tls *t)
 {
-	return t->sni;
+	return t->told == NULL ? "" : t->told->sni;
 }
 
 const char *
 tls_alpn(const struct tls *t)
 {
-	return t->alpn;
+	return t->told == NULL ? "" : t->told->alpn;
 }
 
 bool

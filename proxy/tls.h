@@ -60,10 +60,6 @@ struct tls_effective {
 void tls_context_effective(const struct tls_context *c,
     struct tls_effective *out);
 
-/* After so many records sealed with one key, a TLS 1.3 connection takes the
- * next (RFC 8446, 5.5); 2^23 unless it is set here. */
-void tls_context_rekey(struct tls_context *c, uint64_t records);
-
 /* One connection.  `server` is the one that was dialled (its names, pins and
  * SNI), NULL on the client's leg.  NULL if memory is short. */
 struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
@@ -78,6 +74,8 @@ bool tls_set_sni(struct tls *t, const char *sni)
  * verdict holds now (tls.resume; tls_resume.h).  Without this none is. */
 void tls_resume(struct tls *t, const struct address *address);
 bool tls_resumed(const struct tls *t);
+/* What the log calls it. */
+void tls_of_session(struct tls *t, uint64_t session);
 void tls_free(struct tls *t); /* accepts NULL; sends nothing */
 const struct neg_tls *tls_how(const struct tls *t);
 
@@ -118,13 +116,19 @@ enum tls_result tls_read(struct tls *t, struct tls_io *io, uint8_t *plain,
  * good part of decrypting. */
 void tls_cleanse(struct tls *t, bool on);
 
+/* The protocol has no more to change in this connection's TLS: where the
+ * endpoint wants it (tls.records, or tls.ktls if `kernel`) and its version and
+ * suite allow it, our own record layer takes over, as soon as it rests between
+ * two records.  What the handshake has brought to light may be gone then:
+ * verdict, SNI and ALPN are asked for before. */
+void tls_settle(struct tls *t, bool kernel);
+
 /* Between records, with nothing of one taken in or decrypted already: what
  * comes next on the socket begins anew. */
 bool tls_rests(const struct tls *t);
 
 /* Does tls_read() want one record at a time, and no byte of what stands behind
- * it?  Where TLS may stop, and where the records are to be taken over, for it
- * rests after each then. */
+ * it?  Where TLS may stop. */
 bool tls_by_record(const struct tls *t);
 
 /* Encrypts all of `plain` into full records.  io->out must have room for
@@ -171,7 +175,7 @@ void tls_kernel(struct tls *t);
  * or TLS_FAILED; `orders` are to be carried out whichever it is. */
 enum tls_result tls_kernel_control(struct tls *t, uint8_t type,
     const uint8_t *bytes, size_t len, struct records_orders *orders);
-/* So many records were sealed with the present key: TLS_DONE, or TLS_FAILED. */
+/* So many more were sealed: TLS_DONE, or TLS_FAILED. */
 enum tls_result tls_kernel_sealed(struct tls *t, uint64_t records,
     struct records_orders *orders);
 /* close_notify, once: `orders` are empty the second time. */

@@ -65,8 +65,10 @@ tls_stores_new(void)
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
-	if ((s->method = tls_bio_method_new()) == NULL) {
-		free(s);
+	s->method = tls_bio_method_new();
+	s->kit = records_kit_new();
+	if (s->method == NULL || s->kit == NULL) {
+		tls_stores_free(s);
 		return NULL;
 	}
 	return s;
@@ -84,6 +86,7 @@ tls_stores_free(struct tls_stores *s)
 		anchors_release(s->list[i].anchors);
 	}
 	free(s->list);
+	records_kit_free(s->kit);
 	BIO_meth_free(s->method);
 	free(s);
 }
@@ -290,7 +293,9 @@ tls_context_take_side(struct tls_context *c, const struct endpoint *e,
 {
 	c->endpoint = e;
 	c->leg = leg;
-	c->rekey_records = TLS_REKEY_RECORDS;
+	c->rekey_records =
+	    e->rekey_records > 0 ? e->rekey_records : TLS_REKEY_RECORDS;
+	c->direct = e->tls.records == RECORDS_DIRECT;
 	if (leg == LEG_SERVER) {
 		c->settings = &e->tls;
 		c->own = e->identity;
@@ -318,6 +323,7 @@ tls_context_new(const struct endpoint *e, enum leg_id leg,
 	tls_context_take_side(c, e, leg);
 	assert(leg == LEG_SERVER || c->own != NULL);
 	c->method = stores->method;
+	c->kit = stores->kit;
 	c->ssl = SSL_CTX_new(
 	    leg == LEG_SERVER ? TLS_client_method() : TLS_server_method());
 	if (c->ssl == NULL) {
@@ -326,6 +332,7 @@ tls_context_new(const struct endpoint *e, enum leg_id leg,
 	}
 	tls_set_options(c);
 	tls_hooks_install(c);
+	tls_take_install(c);
 	if (tls_set_versions(c, err) == -1 || tls_set_ciphers(c, err) == -1 ||
 	    tls_set_groups(c, err) == -1 || tls_set_sigalgs(c, err) == -1 ||
 	    tls_set_own(c, err) == -1 || tls_set_ca_names(c, err) == -1 ||
@@ -351,12 +358,6 @@ tls_context_free(struct tls_context *c)
 	tls_resume_free(c->resume);
 	SSL_CTX_free(c->ssl);
 	free(c);
-}
-
-void
-tls_context_rekey(struct tls_context *c, uint64_t records)
-{
-	c->rekey_records = records;
 }
 
 /* Appends `word` with a separator if anything came before. */

@@ -361,7 +361,7 @@ tls_fail_no_tls(struct tls *t)
 static enum tls_result
 tls_fail_verdict(struct tls *t)
 {
-	const struct cert_verdict *v = &t->verdict;
+	const struct cert_verdict *v = &t->told->verdict;
 	enum reason reason = t->context->leg == LEG_CLIENT
 	    ? REASON_CLIENT_CERTIFICATE
 	    : v->reason;
@@ -394,7 +394,7 @@ tls_fail_openssl(struct tls *t)
 		    "the server showed another certificate when it "
 		    "renegotiated",
 		    NULL);
-	if (t->judged && !t->verdict.accepted)
+	if (t->judged && !t->told->verdict.accepted)
 		return tls_fail_verdict(t);
 	if (t->state == TLS_STATE_HANDSHAKE && !tls_peer_speaks_tls(t))
 		return tls_fail_no_tls(t);
@@ -409,6 +409,19 @@ tls_fail_openssl(struct tls *t)
 	    "TLS with the %s failed: %s", tls_party(t),
 	    ERR_reason_error_string(e) == NULL ? "no reason is known"
 					       : ERR_reason_error_string(e));
+}
+
+enum tls_result
+tls_fail_records(struct tls *t)
+{
+	struct records_failure f = records_failure(t->taken);
+
+	if (f.alert_received >= 0)
+		return tls_fail_alert(t, f.alert_received);
+	if (f.text == NULL)
+		return tls_fail(t, REASON_INTERNAL, "out of memory", NULL);
+	return tls_fail_format(t, tls_reason(t), NULL, "the %s %s",
+	    tls_party(t), f.text);
 }
 
 struct tls_failure

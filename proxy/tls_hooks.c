@@ -63,8 +63,8 @@ tls_on_chain(X509_STORE_CTX *ctx, void *arg)
 	}
 	t->judged = true;
 	if (!trust_judge(c->trust, c->store, sent, tls_target(t), 0,
-		&t->verdict))
-		return tls_refuse_chain(ctx, t->verdict.x509_error);
+		&t->told->verdict))
+		return tls_refuse_chain(ctx, t->told->verdict.x509_error);
 	X509_STORE_CTX_set_error(ctx, X509_V_OK);
 	return 1;
 }
@@ -80,6 +80,8 @@ tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
 
 	(void)version;
 	(void)arg;
+	if (t->secrets != NULL)
+		tls_take_watch(t, sent != 0, type, bytes, len);
 	if (sent != 0 || type != SSL3_RT_HANDSHAKE ||
 	    (message != SSL3_MT_SERVER_HELLO &&
 		message != SSL3_MT_CLIENT_HELLO))
@@ -108,9 +110,9 @@ tls_on_sni(SSL *ssl, int *alert, void *arg)
 
 	(void)alert;
 	(void)arg;
-	if (name == NULL || strlen(name) >= sizeof(t->sni))
+	if (name == NULL || strlen(name) >= sizeof(t->told->sni))
 		return SSL_TLSEXT_ERR_NOACK;
-	memcpy(t->sni, name, strlen(name) + 1);
+	memcpy(t->told->sni, name, strlen(name) + 1);
 	return SSL_TLSEXT_ERR_OK;
 }
 
@@ -173,5 +175,6 @@ tls_hooks_install(struct tls_context *c)
 void
 tls_hooks_secured(struct tls *t)
 {
-	SSL_set_msg_callback(t->ssl, NULL);
+	if (t->secrets == NULL)
+		SSL_set_msg_callback(t->ssl, NULL);
 }

@@ -9,6 +9,7 @@ void
 tls_context_kernel(struct tls_context *c, unsigned suites)
 {
 	c->kernel_suites = suites;
+	tls_take_install(c);
 }
 
 bool

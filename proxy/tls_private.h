@@ -3,7 +3,8 @@
  *
  * tls.c is the connection, tls_context.c what connections are made of,
  * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
- * and writes memory, tls_kernel.c what remains here of one whose records the
+ * and writes memory, tls_take.c takes records over from it, tls_direct.c reads
+ * and writes those that were, tls_kernel.c what remains here of one whose records the
  * kernel seals and opens, tls_resume.c what is kept of servers to be resumed,
  * tls_error.c how its failures are put in words, tls_evidence.c what `dbtls
  * test` shows of a peer.
@@ -32,6 +33,7 @@ struct tls_store {
 
 struct tls_stores {
 	BIO_METHOD *method; /* of every connection of the thread */
+	struct records_kit *kit;
 	struct tls_store *list;
 	size_t n;
 };
@@ -47,8 +49,10 @@ struct tls_context {
 	const BIO_METHOD *method;
 	const char *groups; /* the list that OpenSSL took */
 	uint64_t rekey_records;
-	struct tls_resume *resume; /* NULL: nothing is resumed */
-	unsigned kernel_suites;    /* TLS_KERNEL() of each; 0: none */
+	const struct records_kit *kit; /* of the thread */
+	bool direct;                   /* records are to be taken over */
+	struct tls_resume *resume;     /* NULL: nothing is resumed */
+	unsigned kernel_suites;        /* TLS_KERNEL() of each; 0: none */
 	bool keep_chain;
 };
 
@@ -58,8 +62,17 @@ enum tls_state {
 	TLS_STATE_FAILED,
 };
 
+/* What the handshake has brought to light, for those who log it. */
+struct tls_told {
+	char sni[256];
+	char alpn[64];
+	struct cert_verdict verdict;
+};
+
+struct tls_secrets; /* tls_take.c */
+
 struct tls {
-	SSL *ssl;
+	SSL *ssl; /* NULL once it is not needed any more */
 	const struct tls_context *context;
 	const struct neg_tls *how;
 	const struct server *server;
@@ -70,8 +83,20 @@ struct tls {
 	struct queue held;  /* plaintext, during a renegotiation */
 	bool close_wanted;  /* once nothing is held any more */
 	uint64_t records;   /* sealed with the present key */
+	uint64_t opened;    /* since the peer was asked for its next one */
+	uint64_t session;   /* for the log */
+	bool worn;          /* that key cannot be changed, and it was logged */
+
 	/* In the place of `ssl` once the records are our own; NULL before. */
 	struct records *taken;
+	struct tls_secrets *secrets; /* for that; NULL: there is none */
+	struct records *teller; /* tells `ssl` of tickets that come later */
+	struct queue unread;    /* opened, and there was no room for it */
+	bool settled;           /* from now on it may be taken over, */
+	bool for_kernel;        /* ... and given to the kernel */
+	const char *version;    /* constants of OpenSSL's, from then on */
+	const char *cipher;
+	const char *group;
 
 	/* What the failure of a handshake may be explained by. */
 	bool heard;          /* the peer has sent something: */
@@ -87,9 +112,7 @@ struct tls {
 	bool leaf_known;       /* of the peer: */
 	uint8_t leaf[32];      /* SHA-256 */
 	STACK_OF(X509) *chain; /* kept for its evidence only */
-	char sni[256];
-	char alpn[64];
-	struct cert_verdict verdict;
+	struct tls_told *told; /* NULL once nobody asks any more */
 	struct tls_failure failure;
 	char *failure_text; /* what failure.text points to, if composed */
 	char *failure_hint;
@@ -114,6 +137,7 @@ BIO_METHOD *tls_bio_method_new(void);
 BIO *tls_bio_new(struct tls *t);
 void tls_io_begin(struct tls *t, struct tls_io *io);
 void tls_io_end(struct tls *t);
+void tls_spill_drain(struct tls *t); /* during a call */
 
 /* tls_hooks.c */
 void tls_hooks_install(struct tls_context *c);
@@ -124,8 +148,26 @@ enum tls_result tls_fail_openssl(struct tls *t); /* by OpenSSL's queue */
 enum tls_result tls_fail(struct tls *t, enum reason reason, const char *text,
     const char *hint);
 
-/* What records_*() have said: a ticket, or why they failed. */
+/* tls_take.c: secrets are kept of connections that may be taken over. */
+void tls_take_install(struct tls_context *c);
+void tls_take_watch(struct tls *t, bool sent, int type, const uint8_t *bytes,
+    size_t len);
+/* Once it is settled, at rest and known whole; true: `taken` is set. */
+bool tls_take(struct tls *t);
+void tls_take_forget(struct tls *t); /* the secrets */
+/* A NewSessionTicket, with its head: the SSL object is told if it is kept. */
 void tls_take_ticket(struct tls *t, const uint8_t *message, size_t len);
+/* The SSL object, if tickets were all that it was kept for. */
+void tls_take_spare(struct tls *t);
+
+/* tls_direct.c: as tls.h has them, of a connection that was taken over. */
+enum tls_result tls_direct_read(struct tls *t, uint8_t *plain, size_t cap,
+    size_t *len);
+enum tls_result tls_direct_write(struct tls *t, const uint8_t *plain,
+    size_t len);
+void tls_direct_close(struct tls *t);
+
+/* What records_*() have said: why they failed. */
 enum tls_result tls_fail_records(struct tls *t);
 
 #endif /* PROXY_TLS_PRIVATE_H */

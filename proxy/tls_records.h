@@ -52,7 +52,7 @@ struct records_setup {
 
 /* What OpenSSL would look up again for each connection; one per thread. */
 struct records_kit;
-struct records_kit *records_kit_new(void); /* NULL: something is missing */
+struct records_kit *records_kit_new(void); /* NULL: memory is short */
 /* After every use; accepts NULL. */
 void records_kit_free(struct records_kit *k);
 

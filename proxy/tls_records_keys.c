@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #include "protocols/bytes.h"
 
@@ -68,11 +69,8 @@ records_kit_new(void)
 		k->cipher[i] =
 		    EVP_CIPHER_fetch(NULL, records_suites[i].cipher, NULL);
 		k->hash[i] = EVP_MD_fetch(NULL, records_suites[i].hash, NULL);
-		if (k->cipher[i] == NULL || k->hash[i] == NULL) {
-			records_kit_free(k);
-			return NULL;
-		}
 	}
+	ERR_clear_error();
 	return k;
 }
 
@@ -100,6 +98,10 @@ hmac_half(const struct records *r, uint8_t pad, const uint8_t *secret,
 	size_t i;
 	bool ok;
 
+	if (r->kit->hash[r->suite->index] == NULL) {
+		EVP_MD_CTX_free(ctx);
+		return false;
+	}
 	for (i = 0; i < r->suite->hash_block; i++)
 		block[i] = pad ^ (i < r->suite->hash_len ? secret[i] : 0);
 	ok = ctx != NULL &&
@@ -171,6 +173,8 @@ init_cipher(const struct records *r, struct records_direction *d, bool sending,
 	const EVP_CIPHER *cipher =
 	    ctx == NULL ? r->kit->cipher[r->suite->index] : NULL;
 
+	if (ctx == NULL && cipher == NULL)
+		return false; /* OpenSSL, or its provider, has none */
 	if (ctx == NULL && (d->cipher = ctx = EVP_CIPHER_CTX_new()) == NULL)
 		return false;
 	return EVP_CipherInit_ex2(ctx, cipher, key, NULL, sending ? 1 : 0,

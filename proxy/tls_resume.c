@@ -154,7 +154,7 @@ server_is(const struct resume_server *server, const struct tls *t,
 	return server->server == t->server && server->how == t->how &&
 	    server->address.len == address->len &&
 	    memcmp(&server->address.sa, &address->sa, address->len) == 0 &&
-	    strcmp(server->sni, t->sni) == 0;
+	    strcmp(server->sni, t->told->sni) == 0;
 }
 
 static struct resume_server *
@@ -165,7 +165,7 @@ server_add(struct tls_resume *r, const struct tls *t,
 
 	if ((server = calloc(1, sizeof(*server))) == NULL)
 		return NULL;
-	if ((server->sni = strdup(t->sni)) == NULL) {
+	if ((server->sni = strdup(t->told->sni)) == NULL) {
 		free(server);
 		return NULL;
 	}
@@ -300,11 +300,11 @@ resume_voucher(struct tls *t)
 	if ((v = calloc(1, sizeof(*v))) == NULL)
 		return NULL;
 	v->references = 1;
-	v->verdict = t->verdict;
+	v->verdict = t->told->verdict;
 	v->since = t->resuming.since;
 	end = v->since + RESUME_TRUST_SECONDS;
-	v->until = t->verdict.until != 0 && t->verdict.until < end
-	    ? t->verdict.until
+	v->until = t->told->verdict.until != 0 && t->told->verdict.until < end
+	    ? t->told->verdict.until
 	    : end;
 	t->resuming.voucher = v;
 	return v;
@@ -395,8 +395,8 @@ tls_resume_check(struct tls *t)
 	if (!mine->offered || mine->voucher == NULL || t->judged)
 		return false;
 	mine->resumed = true;
-	t->verdict = mine->voucher->verdict;
-	memcpy(t->leaf, t->verdict.leaf, sizeof(t->leaf));
+	t->told->verdict = mine->voucher->verdict;
+	memcpy(t->leaf, t->told->verdict.leaf, sizeof(t->leaf));
 	t->leaf_known = true;
 	t->judged = true;
 	return true;

@@ -444,31 +444,63 @@ count_updates(int sent, int version, int type, const void *bytes, size_t len,
 
 	(void)version;
 	(void)ssl;
-	if (sent == 0 && type == SSL3_RT_HANDSHAKE && len > 0 &&
+	if (sent == 0 && type == SSL3_RT_HANDSHAKE && len == 5 &&
 	    *(const uint8_t *)bytes == SSL3_MT_KEY_UPDATE)
-		(*n)++;
+		n[((const uint8_t *)bytes)[4]]++;
 }
 
 static void
 key_is_changed_in_time(void)
 {
 	struct endpoint *e = world_full();
-	unsigned updates = 0;
+	unsigned updates[2] = { 0, 0 };
 	uint8_t got[64];
 	struct wire w;
 	size_t len;
 	int i;
 
+	e->rekey_records = 10;
 	wire_open_good_version(&w, e, TLS1_3_VERSION);
-	tls_context_rekey(w.context, 10);
 	SSL_set_msg_callback(w.peer, count_updates);
-	SSL_set_msg_callback_arg(w.peer, &updates);
+	SSL_set_msg_callback_arg(w.peer, updates);
 	for (i = 0; i < 100; i++) {
 		CU_ASSERT_EQUAL(wire_write(&w, "x", 1), TLS_DONE);
 		(void)wire_peer_read(&w, got, sizeof(got), &len);
 		CU_ASSERT_EQUAL(len, 1);
 	}
-	CU_ASSERT_EQUAL(updates, 10);
+	/* Our own count their own record as one. */
+	CU_ASSERT_EQUAL(updates[0], world_direct() ? 11 : 10);
+	CU_ASSERT_EQUAL(updates[1], 0);
+	expect_exchange(&w);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* OpenSSL never changes its key by itself: where it has sealed enough with one,
+ * it is asked to. */
+static void
+peer_is_asked_for_its_next_key(void)
+{
+	struct endpoint *e = world_full();
+	unsigned updates[2] = { 0, 0 };
+	uint8_t got[64];
+	struct wire w;
+	size_t len;
+	int i;
+
+	e->rekey_records = 10;
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	SSL_set_msg_callback(w.peer, count_updates);
+	SSL_set_msg_callback_arg(w.peer, updates);
+	for (i = 0; i < 100; i++) {
+		wire_peer_write(&w, "x", 1);
+		CU_ASSERT_EQUAL_FATAL(wire_read(&w, got, sizeof(got), &len),
+		    TLS_MORE);
+		CU_ASSERT_EQUAL(len, 1);
+		(void)wire_peer_read(&w, got, sizeof(got), &len);
+	}
+	CU_ASSERT(updates[1] >= 9 && updates[1] <= 10);
+	CU_ASSERT_EQUAL(updates[0], 0);
 	expect_exchange(&w);
 	wire_close(&w);
 	world_endpoint_free(e);
@@ -495,7 +527,8 @@ answers_wait_for_room(void)
 	while (BIO_pending(w.to_peer) % 10 == 0 && n++ < 1000)
 		CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
 		    TLS_MORE);
-	CU_ASSERT(n > 50 && n < 1000);
+	/* Our own records answer once, for all of a read. */
+	CU_ASSERT(n > (world_direct() ? 1 : 50) && n < 1000);
 	w.room = 4096;
 	expect_exchange(&w);
 	wire_close(&w);
@@ -521,8 +554,12 @@ flood_of_requests_is_bounded(void)
 		if (i % 1000 == 0)
 			result = wire_read(&w, got, CHUNK, &len);
 	}
-	CU_ASSERT_EQUAL(result, TLS_FAILED);
-	expect_failure(&w, REASON_TLS_ERROR, "the server", NULL);
+	if (world_direct()) {
+		CU_ASSERT_EQUAL(result, TLS_MORE); /* one answer a read */
+	} else {
+		CU_ASSERT_EQUAL(result, TLS_FAILED);
+		expect_failure(&w, REASON_TLS_ERROR, "the server", NULL);
+	}
 	free(got);
 	wire_close(&w);
 	world_endpoint_free(e);
@@ -807,9 +844,9 @@ nothing_of_what_was_read_is_left(void)
 
 	wire_open_good(&w, e);
 	CU_ASSERT_FALSE(is_left_by_reading(&w));
-	/* Otherwise this has seen nothing at all. */
+	/* Otherwise this has seen nothing at all; our own keep no copy. */
 	tls_cleanse(w.tls, false);
-	CU_ASSERT_TRUE(is_left_by_reading(&w));
+	CU_ASSERT_EQUAL(is_left_by_reading(&w), !world_direct());
 	tls_cleanse(w.tls, true);
 	CU_ASSERT_FALSE(is_left_by_reading(&w));
 	wire_close(&w);
@@ -831,6 +868,7 @@ static CU_TestInfo tests[] = {
 	TEST(truncation_never_looks_like_an_end),
 	TEST(key_update_by_the_peer),
 	TEST(key_is_changed_in_time),
+	TEST(peer_is_asked_for_its_next_key),
 	TEST(answers_wait_for_room),
 	TEST(flood_of_requests_is_bounded),
 	TEST(renegotiation_is_refused_to_servers),

@@ -14,6 +14,14 @@
 #define WIRE_MAX (16 * 1024 * 1024)
 #define WIRE_OUT (512 * 1024)
 
+bool
+world_direct(void)
+{
+	const char *records = getenv("DBTLS_TEST_RECORDS");
+
+	return records != NULL && strcmp(records, "direct") == 0;
+}
+
 static EVP_PKEY *
 world_key(const char *type)
 {
@@ -136,6 +144,7 @@ world_endpoint(enum ssl_mode mode, const struct keypair *ca, const char *name)
 	e->tls = (struct tls_settings){ .min = TLS1_2_VERSION,
 		.max = TLS1_3_VERSION,
 		.seclevel = 2 };
+	e->tls.records = world_direct() ? RECORDS_DIRECT : RECORDS_OPENSSL;
 	e->client_tls = e->tls;
 	e->servers = s;
 	e->nservers = 1;
@@ -500,6 +509,7 @@ wire_open_good(struct wire *w, const struct endpoint *e)
 	wire_shake(w);
 	CU_ASSERT_EQUAL_FATAL(w->result, TLS_DONE);
 	CU_ASSERT_EQUAL(w->peer_result, 1);
+	tls_settle(w->tls, false);
 }
 
 void
@@ -511,6 +521,7 @@ wire_open_good_version(struct wire *w, const struct endpoint *e, int version)
 	wire_open(w, e, LEG_SERVER, NULL, peer);
 	wire_shake(w);
 	CU_ASSERT_EQUAL_FATAL(w->result, TLS_DONE);
+	tls_settle(w->tls, false);
 }
 
 void

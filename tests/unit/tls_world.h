@@ -18,6 +18,10 @@
 
 #define DAY (24 * 60 * 60)
 
+/* Are endpoints to take records over (tls.records = "direct")?  What the
+ * environment says (DBTLS_TEST_RECORDS); both are run. */
+bool world_direct(void);
+
 /* What world_issue() puts into a certificate; zeroes mean what is usual. */
 struct wish {
 	const char *key; /* "EC", "ED25519", "RSA", "RSA-PSS", "RSA-1024" */
@@ -101,7 +105,7 @@ int world_tear_down(void);
 
 /* In verify-full, with the first CA. */
 struct endpoint *world_full(void);
-/* A server leg that is through, with nothing special about it. */
+/* A server leg that is through and settled, with nothing special about it. */
 void wire_open_good(struct wire *w, const struct endpoint *e);
 void wire_open_good_version(struct wire *w, const struct endpoint *e,
     int version);
