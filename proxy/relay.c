@@ -16,23 +16,29 @@
 #define RELAY_UNITS_MANY     256
 #define RELAY_APPETITE_LEAST ((size_t)4 * 1024)
 #define RELAY_APPETITE_FIRST ((size_t)16 * 1024)
-/* So many full reads in a row, and a stream is worth a pipe. */
+/* So many large reads in a row, and a stream is worth a pipe; so many small
+ * ones, and it is not: a pipe costs two calls more than it saves bytes. */
 #define RELAY_SPLICE_AFTER 3
+#define RELAY_SPLICE_LEAST ((size_t)64 * 1024)
 #define RELAY_PIPE_SIZE    (1024 * 1024)
-/* Pipes cost descriptors: a thread keeps at most this many. */
+/* Pipes cost descriptors: a thread keeps at most this many, and whoever needs
+ * one more takes it from the stream that has not used its own for longest. */
 #define RELAY_PIPES_MAX 64
 
 struct relay_pipe {
-	SLIST_ENTRY(relay_pipe) link;
+	TAILQ_ENTRY(relay_pipe) link;
+	struct relay_flow *flow; /* that has it; NULL: it is spare */
 	int in;
 	int out;
 };
+TAILQ_HEAD(relay_pipes, relay_pipe);
 
 struct relay_buffers {
 	struct leg_buffers leg;
 	uint8_t rewritten[NEG_REWRITE_MAX];
-	SLIST_HEAD(, relay_pipe) spare;
-	unsigned pipes; /* that exist, in use or spare */
+	struct relay_pipes spare;
+	struct relay_pipes lent; /* in the order of their last use */
+	unsigned pipes;          /* that exist, in either */
 };
 
 static void relay_readable(struct leg *leg, void *arg);
@@ -49,7 +55,13 @@ struct relay_buffers *
 relay_buffers_new(void)
 {
 	/* Large, mostly untouched: the kernel gives pages as they are used */
-	return calloc(1, sizeof(struct relay_buffers));
+	struct relay_buffers *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	TAILQ_INIT(&b->spare);
+	TAILQ_INIT(&b->lent);
+	return b;
 }
 
 static void
@@ -68,8 +80,8 @@ relay_buffers_free(struct relay_buffers *b)
 
 	if (b == NULL)
 		return;
-	while ((p = SLIST_FIRST(&b->spare)) != NULL) {
-		SLIST_REMOVE_HEAD(&b->spare, link);
+	while ((p = TAILQ_FIRST(&b->spare)) != NULL) {
+		TAILQ_REMOVE(&b->spare, p, link);
 		relay_pipe_free(b, p);
 	}
 	explicit_bzero(&b->leg, sizeof(b->leg));
@@ -83,18 +95,32 @@ relay_leg_buffers(struct relay_buffers *b)
 	return &b->leg;
 }
 
-/* NULL: none to be had, and copying does as well. */
+/* An empty pipe is for the next one; one with bytes in it is for nobody. */
+static void
+relay_pipe_put(struct relay *r, struct relay_flow *f)
+{
+	struct relay_pipe *p = f->pipe;
+
+	if (p == NULL)
+		return;
+	TAILQ_REMOVE(&r->buffers->lent, p, link);
+	p->flow = NULL;
+	if (f->piped == 0)
+		TAILQ_INSERT_HEAD(&r->buffers->spare, p, link);
+	else
+		relay_pipe_free(r->buffers, p);
+	f->pipe = NULL;
+	f->piped = 0;
+	f->large_reads = 0;
+}
+
 static struct relay_pipe *
-relay_pipe_get(struct relay_buffers *b)
+relay_pipe_new(struct relay_buffers *b)
 {
 	struct relay_pipe *p;
 	int fds[2];
 
-	if ((p = SLIST_FIRST(&b->spare)) != NULL) {
-		SLIST_REMOVE_HEAD(&b->spare, link);
-		return p;
-	}
-	if (b->pipes == RELAY_PIPES_MAX || (p = calloc(1, sizeof(*p))) == NULL)
+	if ((p = calloc(1, sizeof(*p))) == NULL)
 		return NULL;
 	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) == -1) {
 		free(p);
@@ -108,19 +134,44 @@ relay_pipe_get(struct relay_buffers *b)
 	return p;
 }
 
-/* An empty pipe is for the next one; one with bytes in it is for nobody. */
-static void
-relay_pipe_put(struct relay *r, struct relay_flow *f)
+static struct relay_pipe *
+relay_pipe_take_back(struct relay_buffers *b)
 {
-	if (f->pipe == NULL)
-		return;
-	if (f->piped == 0)
-		SLIST_INSERT_HEAD(&r->buffers->spare, f->pipe, link);
+	struct relay_pipe *p = TAILQ_FIRST(&b->lent);
+
+	if (p == NULL || p->flow->piped > 0)
+		return NULL;
+	TAILQ_REMOVE(&b->lent, p, link);
+	p->flow->pipe = NULL;
+	p->flow->large_reads = 0;
+	return p;
+}
+
+static void
+relay_pipe_use(struct relay_buffers *b, struct relay_pipe *p)
+{
+	TAILQ_REMOVE(&b->lent, p, link);
+	TAILQ_INSERT_TAIL(&b->lent, p, link);
+}
+
+/* If none is to be had, copying does as well. */
+static void
+relay_pipe_get(struct relay *r, struct relay_flow *f)
+{
+	struct relay_buffers *b = r->buffers;
+	struct relay_pipe *p;
+
+	if ((p = TAILQ_FIRST(&b->spare)) != NULL)
+		TAILQ_REMOVE(&b->spare, p, link);
+	else if (b->pipes < RELAY_PIPES_MAX)
+		p = relay_pipe_new(b);
 	else
-		relay_pipe_free(r->buffers, f->pipe);
-	f->pipe = NULL;
-	f->piped = 0;
-	f->full_reads = 0;
+		p = relay_pipe_take_back(b);
+	if (p == NULL)
+		return;
+	p->flow = f;
+	TAILQ_INSERT_TAIL(&b->lent, p, link);
+	f->pipe = p;
 }
 
 int64_t
@@ -461,20 +512,33 @@ relay_splice_out(struct relay *r, struct relay_flow *f)
 	return RELAY_AGAIN;
 }
 
+/* Large ones count up to where it gets a pipe, small ones down from there to
+ * where it has none; before, they must come in a row. */
+static void
+relay_judge_read(struct relay_flow *f, size_t n)
+{
+	if (n >= RELAY_SPLICE_LEAST && f->pipe != NULL)
+		f->large_reads = RELAY_SPLICE_AFTER;
+	else if (n >= RELAY_SPLICE_LEAST)
+		f->large_reads++;
+	else if (f->pipe != NULL)
+		f->large_reads--;
+	else
+		f->large_reads = 0;
+}
+
 static enum relay_next
 relay_splice(struct relay *r, struct relay_flow *f)
 {
+	enum relay_next next;
 	ssize_t n;
 
 	n = splice(f->from->fd, NULL, f->pipe->in, NULL, RELAY_PIPE_SIZE,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n == -1 && errno == EINTR)
 		return RELAY_AGAIN;
-	if (n == -1 && errno == EAGAIN) {
-		/* The stream paused: the pipe is for others. */
-		relay_pipe_put(r, f);
+	if (n == -1 && errno == EAGAIN)
 		return RELAY_REST;
-	}
 	if (n == -1) {
 		f->from->error = errno;
 		relay_leg_failed(r, f->from);
@@ -486,7 +550,15 @@ relay_splice(struct relay *r, struct relay_flow *f)
 	}
 	r->last_ms = relay_now_ms();
 	f->piped += (size_t)n;
-	return relay_splice_out(r, f);
+	relay_pipe_use(r->buffers, f->pipe);
+	relay_judge_read(f, (size_t)n);
+	next = relay_splice_out(r, f);
+	if (next == RELAY_AGAIN && f->large_reads == 0)
+		relay_pipe_put(r, f);
+	/* There is hardly more by now, and to ask would be one call more. */
+	return next == RELAY_AGAIN && (size_t)n < RELAY_SPLICE_LEAST
+	    ? RELAY_REST
+	    : next;
 }
 
 static void
@@ -507,8 +579,10 @@ relay_copy(struct relay *r, struct relay_flow *f)
 	enum leg_result result;
 	struct rd bytes;
 	bool more = false, passed;
+	size_t received;
 
 	result = relay_receive(f, &bytes, &more);
+	received = bytes.left;
 	if (result == LEG_WAIT)
 		return RELAY_REST;
 	passed = result == LEG_OK ? relay_pass(r, f, bytes)
@@ -530,10 +604,10 @@ relay_copy(struct relay *r, struct relay_flow *f)
 		break;
 	}
 	relay_adapt(f);
-	f->full_reads = more ? f->full_reads + 1 : 0;
-	if (f->full_reads >= RELAY_SPLICE_AFTER && relay_may_splice(r, f) &&
+	relay_judge_read(f, received);
+	if (f->large_reads >= RELAY_SPLICE_AFTER && relay_may_splice(r, f) &&
 	    !leg_blocked(f->to))
-		f->pipe = relay_pipe_get(r->buffers);
+		relay_pipe_get(r, f);
 	return more && f->appetite > RELAY_APPETITE_LEAST ? RELAY_AGAIN
 							  : RELAY_REST;
 }

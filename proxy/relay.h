@@ -3,8 +3,8 @@
  *
  * Nothing is parsed and nothing copied that need not be.  All records of one
  * recv() are decrypted and sent by one send(), in full records where the other
- * leg has TLS; where neither has, a stream that keeps the buffer full moves by
- * splice() through a pipe.  A side that falls behind stops the other: what
+ * leg has TLS; where neither has, a stream that comes in large pieces moves by
+ * splice() through a pipe, for as long as it does.  A side that falls behind stops the other: what
  * waits for it is at most one recv().  An end of one direction is passed on in
  * order and the other goes on; an end without TLS's close_notify is passed on
  * as what it is, never as an orderly one.
@@ -32,7 +32,7 @@ struct relay_flow {
 	struct leg *from;
 	struct leg *to;
 	uint64_t bytes;          /* sent on, as plaintext */
-	unsigned full_reads;     /* in a row; many make it splice */
+	unsigned large_reads;    /* in a row; many make it splice */
 	size_t appetite;         /* the most that is received at once */
 	bool ended;              /* `from` has ended, and `to` was told */
 	struct relay_pipe *pipe; /* NULL: copying */

@@ -532,6 +532,87 @@ reset_leaves_no_hole_in_the_stream(void)
 	world_stop(&w);
 }
 
+/* The server says so many bytes, and the client has taken them all. */
+static bool
+server_says(struct world *w, size_t len)
+{
+	static uint8_t buf[CHUNK];
+	size_t sent = 0, seen = 0;
+	ssize_t n = 0;
+
+	while (seen < len && (n >= 0 || errno == EAGAIN)) {
+		n = send(w->outside[LEG_SERVER], buf, len - sent,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+		n = recv(w->outside[LEG_CLIENT], buf, CHUNK, MSG_DONTWAIT);
+		seen += n > 0 ? (size_t)n : 0;
+	}
+	return seen == len;
+}
+
+/* Large pieces, until they go by a pipe. */
+static bool
+server_floods(struct world *w)
+{
+	const int room = 8 * CHUNK;
+	const struct relay_flow *f = &w->relay.flow[LEG_SERVER];
+	bool ok = true;
+	size_t i;
+
+	(void)setsockopt(w->leg[LEG_SERVER].fd, SOL_SOCKET, SO_RCVBUF, &room,
+	    sizeof(room));
+	for (i = 0; ok && i < REST_MAX && f->pipe == NULL; i++)
+		ok = server_says(w, CHUNK);
+	return ok && f->pipe != NULL && f->piped == 0;
+}
+
+static void
+small_pieces_give_the_pipe_back(void)
+{
+	struct world w;
+
+	world_start(&w, NULL);
+	CU_ASSERT_TRUE(server_floods(&w));
+	CU_ASSERT_TRUE(server_says(&w, 1));
+	CU_ASSERT_PTR_NOT_NULL(w.relay.flow[LEG_SERVER].pipe);
+	CU_ASSERT_TRUE(server_says(&w, 1) && server_says(&w, 1));
+	CU_ASSERT_PTR_NULL(w.relay.flow[LEG_SERVER].pipe);
+	CU_ASSERT_TRUE(server_floods(&w));
+	world_stop(&w);
+}
+
+/* A stream that pauses keeps its pipe, but not from those who need one. */
+#define PIPES 64
+static void
+the_pipe_longest_unused_goes_to_the_next(void)
+{
+	static struct world w[PIPES + 1];
+	struct relay_buffers *own[PIPES + 1];
+	size_t i, id;
+
+	for (i = 0; i <= PIPES; i++) {
+		world_init(&w[i]);
+		own[i] = w[i].buffers;
+		w[i].buffers = own[0];
+		for (id = 0; id < LEG_COUNT; id++)
+			w[i].leg[id].buffers = relay_leg_buffers(own[0]);
+		world_relay(&w[i], NULL, NULL);
+		CU_ASSERT_TRUE(server_floods(&w[i]));
+		if (i == 1)
+			CU_ASSERT_TRUE(server_says(&w[0], CHUNK));
+	}
+	CU_ASSERT_PTR_NOT_NULL(w[0].relay.flow[LEG_SERVER].pipe);
+	CU_ASSERT_PTR_NULL(w[1].relay.flow[LEG_SERVER].pipe);
+	CU_ASSERT_TRUE(server_says(&w[1], CHUNK));
+	for (i = PIPES + 1; i-- > 0;) {
+		relay_stop(&w[i].relay);
+		w[i].buffers = own[i];
+	}
+	for (i = PIPES + 1; i-- > 0;)
+		world_stop(&w[i]);
+}
+
 /* What was decrypted before there was a relay has no event of its own, nor has
  * it one when the other side takes bytes again. */
 static void
@@ -1297,6 +1378,9 @@ static CU_TestInfo tests[] = {
 	{ "nothing_wakes_a_deaf_relay", nothing_wakes_a_deaf_relay },
 	{ "unread_unit_wakes_at_once", unread_unit_wakes_at_once },
 	{ "impossible_length_is_the_end", impossible_length_is_the_end },
+	{ "small_pieces_give_the_pipe_back", small_pieces_give_the_pipe_back },
+	{ "the_pipe_longest_unused_goes_to_the_next",
+	    the_pipe_longest_unused_goes_to_the_next },
 	{ "watched_streams_use_no_pipe", watched_streams_use_no_pipe },
 	{ "longest_units_are_held_until_they_are_whole",
 	    longest_units_are_held_until_they_are_whole },
