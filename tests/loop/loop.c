@@ -36,6 +36,8 @@ static const CU_TestInfo all_tests[] = {
 	TEST(client_that_vanishes_ends_the_dial),
 	TEST(connect_timeout_is_told),
 	TEST(bulk_outlasts_a_paused_reader),
+	TEST(keys_are_changed_on_both_legs),
+	TEST(key_that_cannot_be_changed_is_logged),
 	TEST(units_wake_on_all_legs),
 	TEST(units_wake_however_they_come),
 	TEST(woken_sessions_end),

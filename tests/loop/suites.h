@@ -28,6 +28,10 @@ void connect_timeout_is_told(void);
 /* bulk.c */
 void bulk_outlasts_a_paused_reader(void);
 
+/* keys.c */
+void keys_are_changed_on_both_legs(void);
+void key_that_cannot_be_changed_is_logged(void);
+
 /* wakes.c */
 void units_wake_on_all_legs(void);
 void units_wake_however_they_come(void);

@@ -135,6 +135,19 @@ use_other_protocols(struct world *w)
 			w->config->endpoints[i]->ops = w->ops[i];
 }
 
+/* What the environment asks for (DBTLS_TEST_RECORDS); both ways are run. */
+static void
+use_own_records(const struct world *w)
+{
+	const char *records = getenv("DBTLS_TEST_RECORDS");
+	size_t i;
+
+	if (records == NULL || strcmp(records, "direct") != 0)
+		return;
+	for (i = 0; i < w->config->nendpoints; i++)
+		w->config->endpoints[i]->tls.records = RECORDS_DIRECT;
+}
+
 void
 world_listen(struct world *w)
 {
@@ -150,6 +163,7 @@ world_listen(struct world *w)
 	}
 	problems_fini(&problems);
 	use_other_protocols(w);
+	use_own_records(w);
 	if (log_setup(w->config, &err) == -1 ||
 	    (w->proxy = proxy_new(w->config, &err)) == NULL)
 		fail_to_start(&err);
