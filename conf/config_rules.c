@@ -537,6 +537,19 @@ check_server_tls(struct rules *r)
 }
 
 static void
+check_ktls(struct rules *r)
+{
+	const struct endpoint *e = r->e;
+	const char *why;
+
+	if (e->ops == NULL || !draft_given(r->d, SETTING_TLS_KTLS) ||
+	    e->tls.ktls == KTLS_OFF || endpoint_may_ktls(e, &why))
+		return;
+	draft_problem(r->d, SETTING_TLS_KTLS, e->tls.ktls != KTLS_ON,
+	    r->problems, "has no effect: %s; remove it", why);
+}
+
+static void
 check_policy_mode(struct rules *r)
 {
 	const struct draft *top = r->top;
@@ -641,6 +654,7 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 		check_servers,
 		check_pairs,
 		check_server_tls,
+		check_ktls,
 		check_policy,
 		check_mode_policy,
 		check_user_timeout,

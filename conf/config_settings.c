@@ -28,6 +28,7 @@ static const char *const client_words[] = { "off", "allow", "require", NULL };
 static const char *const version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const order_words[] = { "first", "random", NULL };
 static const char *const accept_words[] = { "balance", "reuseport", NULL };
+static const char *const ktls_words[] = { "off", "auto", "on", NULL };
 static const char *const records_words[] = { "openssl", "direct", NULL };
 static const char *const verify_words[] = { "none", "optional", "require",
 	NULL };
@@ -380,6 +381,13 @@ static const struct setting settings[SETTING_NONE] = {
 		.fallback = "true",
 		.help = "resume the server's sessions, while the certificate "
 			"behind them is good",
+	},
+	[SETTING_TLS_KTLS] = {
+		.scope = SCOPE_ENDPOINT, .name = "tls.ktls",
+		.type = TYPE_CHOICE, .choices = ktls_words,
+		IN_ENDPOINT(tls.ktls), .fallback = "off",
+		.help = "let the kernel seal and open the records of TLS 1.3, "
+			"of both legs; auto: where it can",
 	},
 	[SETTING_TIMEOUTS_CONNECT] = {
 		.scope = SCOPE_ENDPOINT, .name = "timeouts.connect",

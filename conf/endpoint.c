@@ -74,6 +74,22 @@ ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why)
 	return false;
 }
 
+bool
+endpoint_may_ktls(const struct endpoint *e, const char **why)
+{
+	const char *because = NULL;
+
+	if (e->tls.ktls == KTLS_OFF)
+		because = "tls.ktls is \"off\"";
+	else if (e->ops->renegotiates)
+		because = "servers of this engine renegotiate";
+	else if (e->mode == SSL_MODE_NONE && e->client_rule == CLIENT_TLS_OFF)
+		because = "neither leg has TLS";
+	if (why != NULL)
+		*why = because;
+	return because == NULL;
+}
+
 struct neg_policy
 endpoint_policy(const struct endpoint *e)
 {

@@ -63,6 +63,11 @@ enum accept_mode {
 	ACCEPT_BALANCE = 0,
 	ACCEPT_REUSEPORT
 };
+enum ktls_mode {
+	KTLS_OFF = 0,
+	KTLS_AUTO,
+	KTLS_ON, /* a kernel that cannot is an error */
+};
 enum records_mode {
 	RECORDS_OPENSSL = 0,
 	RECORDS_DIRECT, /* our own, where they can be: proxy/tls_records.h */
@@ -82,6 +87,8 @@ struct tls_settings {
 	char *groups;
 	int seclevel;
 	bool resume; /* server leg: sessions may be resumed */
+	/* Of both legs, as the next: may the kernel do the records? */
+	enum ktls_mode ktls;
 	enum records_mode records; /* of both legs, where the server's is */
 	bool direct; /* server leg: TLS before any message of the protocol */
 };
@@ -152,6 +159,10 @@ const char *endpoint_client_leg(const struct endpoint *e);
 /* Does each listen address stand for the server of the same place, as its
  * engine's settings are?  There are then as many. */
 bool endpoint_pairs(const struct endpoint *e);
+
+/* May records of its sessions be the kernel's at all, with this engine and
+ * these legs?  If not, `why` (unless NULL) goes on from "because". */
+bool endpoint_may_ktls(const struct endpoint *e, const char **why);
 
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);

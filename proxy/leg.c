@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/leg_kernel.h"
+
 /* What may wait for a peer that does not read: one recv() of the other leg,
  * sealed, twice over.  The relay stops reading long before. */
 #define LEG_UNSENT_MAX (2 * LEG_SEALED_MAX)
@@ -53,6 +55,7 @@ leg_close(struct leg *leg)
 	(void)event_del(&leg->on_readable);
 	(void)event_del(&leg->on_writable);
 	(void)close(leg->fd);
+	leg_kernel_free(leg);
 	tls_free(leg->tls);
 	queue_fini(&leg->early);
 	queue_fini(&leg->unsent);
@@ -122,7 +125,7 @@ leg_on_readable(evutil_socket_t fd, short what, void *arg)
 	leg->events->readable(leg, leg->arg);
 }
 
-static bool
+bool
 leg_fail(struct leg *leg, int error)
 {
 	leg->error = error;
@@ -138,7 +141,11 @@ leg_put(struct leg *leg, const uint8_t *bytes, size_t len)
 	ssize_t n;
 
 	while (done < len) {
-		n = send(leg->fd, bytes + done, len - done, MSG_NOSIGNAL);
+		if (leg->kernel != NULL)
+			n = leg_kernel_send(leg, bytes + done, len - done);
+		else
+			n = send(leg->fd, bytes + done, len - done,
+			    MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN)
@@ -150,16 +157,36 @@ leg_put(struct leg *leg, const uint8_t *bytes, size_t len)
 	return (ssize_t)done;
 }
 
+/* The same of one whose records are the kernel's. */
+static bool
+leg_finish_kernel(struct leg *leg)
+{
+	enum leg_kernel_end end = LEG_KERNEL_LATER;
+
+	if (leg->unsent.len == 0)
+		end = leg_kernel_close(leg);
+	leg->owes = end == LEG_KERNEL_LATER;
+	leg->finished = !leg->owes;
+	/* Where close_notify could not be said, this looks like what it is. */
+	if (leg->finished)
+		(void)shutdown(leg->fd, SHUT_WR);
+	return end != LEG_KERNEL_FAILED;
+}
+
 /* FIN, as soon as nothing waits any more. */
-static void
+bool
 leg_finish(struct leg *leg)
 {
+	if (!leg->shut || leg->finished)
+		return true;
+	if (leg->kernel != NULL)
+		return leg_finish_kernel(leg);
 	/* TLS may have taken bytes that it cannot send yet. */
-	if (!leg->shut || leg->finished || leg_blocked(leg) ||
-	    (leg->tls != NULL && tls_holds(leg->tls)))
-		return;
+	if (leg_blocked(leg) || (leg->tls != NULL && tls_holds(leg->tls)))
+		return true;
 	leg->finished = true;
 	(void)shutdown(leg->fd, SHUT_WR);
+	return true;
 }
 
 static bool
@@ -177,28 +204,45 @@ leg_transmit(struct leg *leg, const uint8_t *bytes, size_t len)
 	return true;
 }
 
+/* What waits; false: the leg failed. */
+static bool
+leg_flush(struct leg *leg)
+{
+	ssize_t n;
+
+	if (leg->kernel != NULL) {
+		if (!leg_kernel_flush(leg))
+			return false;
+		if (leg->owes)
+			return true;
+	}
+	if (leg->unsent.len == 0)
+		return true;
+	n = leg_put(leg, queue_data(&leg->unsent), leg->unsent.len);
+	if (n == -1)
+		return leg_fail(leg, errno);
+	queue_consume(&leg->unsent, (size_t)n);
+	return true;
+}
+
 static void
 leg_on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct leg *leg = arg;
-	ssize_t n;
 
 	(void)fd;
 	(void)what;
-	if (leg_blocked(leg)) {
-		n = leg_put(leg, queue_data(&leg->unsent), leg->unsent.len);
-		if (n == -1) {
-			(void)leg_fail(leg, errno);
-			leg->events->failed(leg, leg->arg);
-			return;
-		}
-		queue_consume(&leg->unsent, (size_t)n);
-		if (leg_blocked(leg))
-			return;
+	if (!leg_flush(leg)) {
+		leg->events->failed(leg, leg->arg);
+		return;
 	}
+	if (leg_blocked(leg))
+		return;
 	leg_want_write(leg, false);
-	leg_finish(leg);
-	leg->events->flushed(leg, leg->arg);
+	(void)leg_finish(leg);
+	leg_kernel_try(leg);
+	if (!leg_blocked(leg))
+		leg->events->flushed(leg, leg->arg);
 }
 
 static struct tls_io
@@ -224,12 +268,22 @@ leg_renew_tls(struct leg *leg, struct tls *tls)
 {
 	bool rests = tls_rests(leg->tls);
 
-	assert(leg->state == LEG_SECURED && !leg->shut);
+	assert(leg->state == LEG_SECURED && !leg->shut && !leg->kernel);
 	tls_free(leg->tls);
 	leg->tls = tls;
 	leg->state = LEG_SECURING;
 	/* After a close_notify of the old one nothing more was to come. */
 	return rests && !leg->ended;
+}
+
+void
+leg_settle(struct leg *leg, bool kernel)
+{
+	if (leg->state != LEG_SECURED)
+		return;
+	tls_settle(leg->tls, kernel);
+	leg->kernel_wanted = kernel && leg->kernel == NULL;
+	leg_kernel_try(leg);
 }
 
 void
@@ -475,7 +529,7 @@ leg_decrypt(struct leg *leg, struct rd cipher, struct rd *out)
 	if (io.out_len > 0 && !leg->finished &&
 	    !leg_transmit(leg, io.out, io.out_len) && r != TLS_FAILED)
 		return LEG_FAILED;
-	leg_finish(leg);
+	(void)leg_finish(leg);
 	switch (r) {
 	case TLS_FAILED:
 		leg->error = 0; /* why TLS failed says more than EPIPE */
@@ -505,16 +559,20 @@ leg_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
 	if (leg->state == LEG_PLAIN)
 		return leg_take(leg, max, out, more);
 	assert(leg->state == LEG_SECURED);
+	if (leg->kernel != NULL)
+		return leg_kernel_receive(leg, max, out, more);
 	cipher = *out;
-	if (tls_how(leg->tls)->may_stop)
+	if (tls_by_record(leg->tls))
 		r = leg_take_record(leg, &cipher, more);
 	else
-		r = leg_take(leg, max, &cipher, more);
+		r = leg_take(leg, leg_kernel_appetite(leg, max), &cipher, more);
 	if (r == LEG_ENDED)
 		return LEG_TRUNCATED;
 	if (r != LEG_OK)
 		return r;
-	return leg_decrypt(leg, cipher, out);
+	r = leg_decrypt(leg, cipher, out);
+	leg_kernel_try(leg);
+	return r;
 }
 
 struct rd
@@ -557,6 +615,8 @@ leg_send(struct leg *leg, const uint8_t *bytes, size_t len)
 	if (leg->state == LEG_PLAIN)
 		return leg_transmit(leg, bytes, len);
 	assert(leg->state == LEG_SECURED);
+	if (leg->kernel != NULL)
+		return leg_transmit(leg, bytes, len) && leg_kernel_sent(leg);
 	for (; len > 0; bytes += part, len -= part) {
 		part = len < LEG_PLAIN_MAX ? len : LEG_PLAIN_MAX;
 		if (!leg_seal(leg, bytes, part))
@@ -594,6 +654,7 @@ leg_send_units(struct leg *leg, const struct neg_units *units, struct rd bytes)
 	if (leg->state == LEG_PLAIN)
 		return leg_transmit(leg, bytes.at, bytes.left);
 	assert(leg->state == LEG_SECURED && units->whole_max <= NEG_UNIT_MAX);
+	assert(leg->kernel == NULL); /* which makes records as it likes */
 	while (bytes.left > 0) {
 		if (!leg_seal_units(leg, units, &bytes))
 			return false;
@@ -608,18 +669,17 @@ leg_shutdown(struct leg *leg)
 
 	if (leg->state == LEG_CLOSED || leg->shut)
 		return true;
-	if (leg->state == LEG_SECURED) {
+	if (leg->state == LEG_SECURED && leg->kernel == NULL) {
 		tls_close(leg->tls, &io);
 		if (!leg_transmit(leg, io.out, io.out_len))
 			return false;
 	}
 	leg->shut = true;
-	leg_finish(leg);
-	return true;
+	return leg_finish(leg);
 }
 
 /* After a reset the kernel still counts what was never acknowledged. */
-static bool
+bool
 leg_is_dead(const struct leg *leg)
 {
 	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
@@ -636,6 +696,8 @@ leg_in_flight(const struct leg *leg)
 
 	if (leg->state == LEG_CLOSED || ioctl(leg->fd, SIOCOUTQ, &n) == -1)
 		return 0;
+	if (n == 0 && leg->kernel != NULL && leg_kernel_holds(leg))
+		return 1;
 	return n == 0 || leg_is_dead(leg) ? 0 : (size_t)n;
 }
 

@@ -73,8 +73,12 @@ struct leg {
 	bool ended;            /* the peer's direction is over, in order */
 	struct queue early;    /* ciphertext that came before its reader */
 	struct queue unsent;   /* for the socket */
+	bool owes;             /* more of ours is on its way to the socket */
 	unsigned busy_poll_us; /* of its endpoint: set once it is open */
-	int error;             /* errno of what failed; 0: TLS or memory */
+	/* Its records are the kernel's, and `unsent` is plaintext: ktls.h. */
+	struct leg_kernel *kernel;
+	bool kernel_wanted; /* ... or will be, as soon as it can be */
+	int error;          /* errno of what failed; 0: TLS or memory */
 	const struct leg_events *events;
 	void *arg;
 };
@@ -109,6 +113,11 @@ bool leg_renew_tls(struct leg *leg, struct tls *tls)
  * whose TLS was begun with may_stop.  What came behind the last record that
  * was opened is what comes next. */
 void leg_stop_tls(struct leg *leg);
+
+/* The protocol has no more to change in its TLS: tls_settle().  What that takes
+ * over may be given to the kernel besides, unless it matters where records
+ * begin. */
+void leg_settle(struct leg *leg, bool kernel);
 
 enum leg_result {
 	LEG_OK = 0,
@@ -148,6 +157,13 @@ bool leg_send(struct leg *leg, const uint8_t *bytes, size_t len)
 bool leg_send_units(struct leg *leg, const struct neg_units *units,
     struct rd bytes) __attribute__((warn_unused_result));
 
+/* Are its records the kernel's? */
+static inline bool
+leg_in_kernel(const struct leg *leg)
+{
+	return leg->kernel != NULL;
+}
+
 /* Ends our direction in order, once all has been sent: close_notify, FIN. */
 bool leg_shutdown(struct leg *leg) __attribute__((warn_unused_result));
 
@@ -155,7 +171,7 @@ bool leg_shutdown(struct leg *leg) __attribute__((warn_unused_result));
 static inline bool
 leg_blocked(const struct leg *leg)
 {
-	return leg->unsent.len > 0;
+	return leg->unsent.len > 0 || leg->owes;
 }
 
 /* Bytes handed to the kernel that the peer has not acknowledged, and may

@@ -116,6 +116,20 @@ end_level(const struct session *s)
 	return s->heard || s->opened ? LEVEL_INFO : LEVEL_DEBUG;
 }
 
+/* On which legs the kernel had the records; NULL: on neither. */
+static const char *
+ktls_legs(const struct session *s)
+{
+	bool client = leg_in_kernel(&s->leg[LEG_CLIENT]);
+	bool server = leg_in_kernel(&s->leg[LEG_SERVER]);
+
+	if (client && server)
+		return "both";
+	if (client)
+		return "client";
+	return server ? "server" : NULL;
+}
+
 void
 session_log_end(const struct session *s, const char *detail)
 {
@@ -136,6 +150,7 @@ session_log_end(const struct session *s, const char *detail)
 		    s->bytes[LEG_SERVER] + s->relay.flow[LEG_CLIENT].bytes);
 		log_uint(&l, "bytes_to_client",
 		    s->bytes[LEG_CLIENT] + s->relay.flow[LEG_SERVER].bytes);
+		log_text(&l, "ktls", ktls_legs(s));
 	}
 	log_close(&l);
 }

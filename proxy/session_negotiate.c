@@ -727,6 +727,20 @@ cleanse(struct session *s, bool on)
 			tls_cleanse(s->leg[i].tls, on);
 }
 
+/* From here on no protocol changes anything in their TLS.  The kernel makes
+ * records as it likes: not for whom each unit must be one. */
+static void
+settle(struct session *s)
+{
+	const struct neg_units *units;
+	size_t i;
+
+	for (i = 0; i < LEG_COUNT; i++) {
+		units = s->neg->n.units[leg_other((enum leg_id)i)];
+		leg_settle(&s->leg[i], units == NULL || units->whole_max == 0);
+	}
+}
+
 /* The negotiator has the legs again. */
 static void
 wake(struct session *s)
@@ -844,6 +858,7 @@ start_relay(struct session *s)
 	}
 	if (relay_start(&s->relay, &setup, unread)) {
 		cleanse(s, false);
+		settle(s);
 		leave_negotiation(s);
 		relay_run(&s->relay);
 		return false;

@@ -263,6 +263,8 @@ make_contexts(struct worker *w, enum leg_id leg, struct err *err)
 		    tls_context_new(c->endpoints[i], leg, w->stores, err);
 		if (contexts[i] == NULL)
 			return -1;
+		if (endpoint_may_ktls(c->endpoints[i], NULL))
+			tls_context_kernel(contexts[i], w->proxy->ktls.suites);
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "conf/err.h"
 #include "proxy/cancels.h"
 #include "proxy/dial.h"
+#include "proxy/ktls.h"
 #include "proxy/limits.h"
 #include "proxy/tls.h"
 
@@ -36,6 +37,8 @@ struct proxy {
 	struct limits *limits;
 	struct server_health **health; /* by endpoint index */
 	struct secrets *secrets;
+	/* What the kernel can do, if any endpoint asks for it; else nothing. */
+	struct ktls_support ktls;
 	/* Of the above, by endpoint index; none is NULL. */
 	const struct neg_services *const *services;
 	/* By endpoint index; NULL where there are no endpoint_pairs(). */

@@ -71,6 +71,42 @@ make_secrets(struct proxy *p, struct err *err)
 	return 0;
 }
 
+/* An endpoint that asks for what this kernel has not is refused at once, or
+ * served without, as it says. */
+static int
+need_ktls(const struct proxy *p, const struct endpoint *e, struct err *err)
+{
+	if (p->ktls.suites != 0 || !endpoint_may_ktls(e, NULL))
+		return 0;
+	if (e->tls.ktls == KTLS_ON)
+		return err_set(err,
+		    "endpoint %s: tls.ktls: is \"on\", but %s; set it to "
+		    "\"auto\", or mend that",
+		    e->name, p->ktls.why);
+	log_event(LEVEL_NOTICE, "ktls.unavailable", e,
+	    "TLS stays in the program: %s", p->ktls.why);
+	return 0;
+}
+
+static int
+make_ktls(struct proxy *p, struct err *err)
+{
+	const struct config *c = p->config;
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++)
+		wanted = wanted || endpoint_may_ktls(c->endpoints[i], NULL);
+	if (!wanted)
+		return 0;
+	ktls_probe(&p->ktls);
+	for (i = 0; i < c->nendpoints; i++) {
+		if (need_ktls(p, c->endpoints[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 make_members(struct proxy *p, struct err *err)
 {
@@ -108,7 +144,7 @@ make_shared(struct proxy *p, struct err *err)
 		if (p->health[i] == NULL)
 			return err_set(err, "proxy: out of memory");
 	}
-	if (make_members(p, err) == -1)
+	if (make_members(p, err) == -1 || make_ktls(p, err) == -1)
 		return -1;
 	return make_secrets(p, err);
 }

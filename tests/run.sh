@@ -29,7 +29,7 @@ readonly THEMES='commands clients cancel replication matrix wire load failover
 	mysql-matrix mysql-sessions mysql-refusals mysql-proof
 	mysql-verdicts mysql-wire mysql-commands mysql-replication
 	mysql-router mysql-blocked mysqlx sqlserver ase mongodb wallets
-	oracle'
+	oracle ktls'
 readonly THEME_SECONDS=900 FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 
 # A machine may point every TLS library at certificates of its own.

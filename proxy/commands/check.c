@@ -19,6 +19,8 @@ struct check {
 	struct problems problems;
 	struct config *config;
 	struct checked *list;
+	struct ktls_support ktls; /* tried out if any endpoint asks for it */
+	bool ktls_tried;
 	time_t now;
 };
 
@@ -87,12 +89,31 @@ check_leg(struct check *k, struct checked *one, enum leg_id leg,
 	tls_context_free(context);
 }
 
+/* What only this machine's kernel can tell. */
+static void
+check_ktls(struct check *k, struct checked *one)
+{
+	const struct endpoint *e = one->e;
+
+	if (!endpoint_may_ktls(e, NULL))
+		return;
+	if (!k->ktls_tried)
+		ktls_probe(&k->ktls);
+	k->ktls_tried = true;
+	one->ktls = &k->ktls;
+	if (k->ktls.suites == 0 && e->tls.ktls == KTLS_ON)
+		problem_add(&k->problems, false, e->file, e->line, "tls.ktls",
+		    "is \"on\", but %s; set it to \"auto\", or mend that",
+		    k->ktls.why);
+}
+
 static void
 check_endpoint(struct check *k, size_t i, struct tls_stores *stores)
 {
 	struct checked *one = &k->list[i];
 
 	one->e = k->config->endpoints[i];
+	check_ktls(k, one);
 	if (one->e->client_rule != CLIENT_TLS_OFF)
 		check_leg(k, one, LEG_CLIENT, stores);
 	if (one->e->mode != SSL_MODE_NONE)

@@ -11,6 +11,7 @@
 #include "conf/config.h"
 #include "conf/config_dms.h"
 #include "conf/trust.h"
+#include "proxy/ktls.h"
 #include "proxy/tls.h"
 
 /* An endpoint, and what OpenSSL makes of its settings. */
@@ -19,6 +20,7 @@ struct checked {
 	bool tls[LEG_COUNT]; /* there is TLS on that leg, as follows */
 	struct tls_effective effective[LEG_COUNT];
 	bool legacy;
+	const struct ktls_support *ktls; /* NULL: it asks for none */
 };
 
 /* The words that both have. */

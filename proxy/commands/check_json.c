@@ -293,6 +293,20 @@ json_engine_options(struct json *j, const struct endpoint *e)
 }
 
 static void
+json_ktls(struct json *j, const struct ktls_support *ktls)
+{
+	char suites[KTLS_SUITES_MAX];
+
+	if (ktls == NULL)
+		return;
+	json_object(j, "ktls");
+	json_string(j, "suites",
+	    ktls->suites == 0 ? NULL : ktls_suites_text(ktls->suites, suites));
+	json_string(j, "why_not", ktls->suites == 0 ? ktls->why : NULL);
+	json_end_object(j);
+}
+
+static void
 json_dms(struct json *j, const struct endpoint *e)
 {
 	const struct dms_support *dms = dms_support(e->ops);
@@ -321,6 +335,7 @@ json_endpoint(struct json *j, const struct checked *k)
 	    e->source.len == 0
 		? NULL
 		: address_format(&e->source, source, sizeof(source)));
+	json_ktls(j, k->ktls);
 	json_engine_options(j, e);
 	json_object(j, "settings");
 	endpoint_each_changed(e, json_changed, j);

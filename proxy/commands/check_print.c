@@ -435,6 +435,21 @@ print_labels(FILE *to, const struct endpoint *e)
 		    e->labels[i].value);
 }
 
+/* Where it is asked for, and can be of any use. */
+static void
+print_ktls(FILE *to, const struct checked *k)
+{
+	char suites[KTLS_SUITES_MAX];
+
+	if (k->ktls == NULL)
+		return;
+	if (k->ktls->suites == 0)
+		row(to, "kernel TLS", "not used: %s", k->ktls->why);
+	else
+		row(to, "kernel TLS", "for TLS 1.3 with %s",
+		    ktls_suites_text(k->ktls->suites, suites));
+}
+
 static void
 print_dms(FILE *to, const struct endpoint *e)
 {
@@ -463,6 +478,7 @@ print_endpoint(FILE *to, const struct checked *list, const struct checked *k)
 	if (e->source.len != 0)
 		row(to, "source", "%s",
 		    address_format(&e->source, source, sizeof(source)));
+	print_ktls(to, k);
 	print_engine_options(to, e);
 	endpoint_each_changed(e, print_changed, &changed);
 	words_end(&changed);

@@ -291,7 +291,7 @@ static const char everything[] =
     "ssl_mode = \"require\"; tls = { min = \"1.1\"; max = \"1.2\"; "
     "ciphers = \"AES128-SHA\"; ciphersuites = "
     "\"TLS_AES_128_GCM_SHA256\"; groups = \"P-256\"; seclevel = 0; "
-    "direct = true; resume = false; }; "
+    "direct = true; resume = false; ktls = \"auto\"; }; "
     "allow = \"10.0.0.0/8\"; deny = [ \"::1\" ]; "
     "timeouts = { connect = 1; first_byte = 2; handshake = 3; "
     "idle = 4; drain = 5.5; }; keepalive = { idle = 6; "
@@ -469,7 +469,7 @@ defaults_are_those_of_the_table(void)
 
 	c = load_words(everything);
 	endpoint_each_changed(c->endpoints[0], count_changed, &changed);
-	CU_ASSERT_EQUAL(changed, 19);
+	CU_ASSERT_EQUAL(changed, 20);
 	config_release(c);
 }
 
