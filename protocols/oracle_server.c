@@ -9,9 +9,12 @@
 	"is this a port of its listener that has PROTOCOL=tcps?  Native " \
 	"network encryption (SQLNET.ENCRYPTION_SERVER) is no TLS"
 
+/* A listener hands most connections on to a process that begins anew: what its
+ * own session would save is little. */
 static const struct neg_tls oracle_tls = {
 	.alpn_rule = NEG_ALPN_NONE,
 	.not_tls = NOT_TLS,
+	.no_resume = true,
 };
 static const struct neg_tls oracle_tls_anew = {
 	.alpn_rule = NEG_ALPN_NONE,

@@ -21,8 +21,10 @@ static const uint8_t own_answer[] = { TDS_REPLY, 1, 0, 43, 0, 0, 1, 0,
 static const uint8_t no_handshake[] = { NEG_RECORD_ALERT, 3, 3, 0, 2, 2, 40 };
 
 /* Peers of 8.0 may be older than its ALPN. */
+/* FreeTDS with GnuTLS takes a session ticket for an error. */
 static const struct neg_tls tls_strict = { .alpn = "tds/8.0",
-	.alpn_rule = NEG_ALPN_IF_OFFERED };
+	.alpn_rule = NEG_ALPN_IF_OFFERED,
+	.no_resume = true };
 static const struct neg_tls tls_wrapped = { .wrap = &tds_wrap };
 static const struct neg_tls tls_login_only = { .wrap = &tds_wrap,
 	.may_stop = true };

@@ -63,6 +63,7 @@ tls_take_side(struct tls *t)
 		return tls_offer_sni(t) && tls_offer_alpn(t);
 	}
 	SSL_set_accept_state(t->ssl);
+	tls_tickets_begin(t);
 	return true;
 }
 
@@ -156,6 +157,9 @@ tls_check_client(struct tls *t)
 {
 	const struct endpoint *e = t->context->endpoint;
 
+	if (!tls_tickets_check(t))
+		return tls_fail(t, REASON_CLIENT_TLS,
+		    "the client resumed a session that it was not given", NULL);
 	if (t->how->alpn_rule == NEG_ALPN_REQUIRED && t->told->alpn[0] == '\0')
 		return tls_fail(t, REASON_CLIENT_TLS,
 		    "the client began with TLS but did not name the protocol "

@@ -60,6 +60,13 @@ struct tls_effective {
 void tls_context_effective(const struct tls_context *c,
     struct tls_effective *out);
 
+/* A client leg gives its clients tickets, sealed under these, which outlive it:
+ * those of the endpoint, on all its threads.  Without it there are none.  False
+ * if OpenSSL cannot, or memory is short. */
+struct ticket_keys;
+bool tls_context_tickets(struct tls_context *c, struct ticket_keys *keys)
+    __attribute__((warn_unused_result));
+
 /* One connection.  `server` is the one that was dialled (its names, pins and
  * SNI), NULL on the client's leg.  NULL if memory is short. */
 struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,
@@ -73,6 +80,7 @@ bool tls_set_sni(struct tls *t, const char *sni)
  * was made with the same server at this address in the same way, and whose
  * verdict holds now (tls.resume; tls_resume.h).  Without this none is. */
 void tls_resume(struct tls *t, const struct address *address);
+/* Also of a client that had a ticket. */
 bool tls_resumed(const struct tls *t);
 /* What the log calls it. */
 void tls_of_session(struct tls *t, uint64_t session);

@@ -15,6 +15,8 @@
 /* Half of what AES-GCM allows with margin: RFC 8446, 5.5, has 2^24.5. */
 #define TLS_REKEY_RECORDS ((uint64_t)1 << 23)
 
+#define TLS_LIST_MAX 4096
+
 /* Longer lists of acceptable issuers help no client, and each context would
  * have a copy. */
 #define TLS_CA_NAMES_MAX 32
@@ -31,6 +33,13 @@ static const char *const tls_default_groups[] = {
 	"P-256:P-384:P-521", /* FIPS */
 	NULL,
 };
+
+/* OpenSSL's own put AES-256 first, which takes a quarter more of the CPU for
+ * the data and is no safer for it: these come first where nothing is said of
+ * ciphers.  The rest are OpenSSL's, after them. */
+#define TLS_SUITES_FIRST "TLS_AES_128_GCM_SHA256:"
+#define TLS_CIPHERS_FIRST \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 
 /* In the order of OpenSSL's own; the security level strikes out what is too
  * weak for it. */
@@ -143,24 +152,43 @@ tls_set_versions(struct tls_context *c, struct err *err)
 }
 
 static int
+tls_compose_list(const struct tls_context *c, const char *setting, char *all,
+    size_t size, const char *const parts[3], struct err *err)
+{
+	int n = snprintf(all, size, "%s%s%s", parts[0], parts[1], parts[2]);
+
+	if (n >= 0 && (size_t)n < size)
+		return 0;
+	return err_set(err, "endpoint %s: %s%s: too long", c->endpoint->name,
+	    c->leg == LEG_CLIENT ? "client_" : "", setting);
+}
+
+static int
 tls_set_ciphers(struct tls_context *c, struct err *err)
 {
 	const char *list = c->settings->ciphers;
 	const char *suites = c->settings->ciphersuites;
-	char all[4096];
-	int n;
+	const char *const ciphers_parts[] = {
+		list == NULL ? TLS_CIPHERS_FIRST : "",
+		list == NULL ? OSSL_default_cipher_list() : list,
+		TLS_CIPHERS_NEVER,
+	};
+	const char *const suites_parts[] = {
+		suites == NULL ? TLS_SUITES_FIRST : "",
+		suites == NULL ? OSSL_default_ciphersuites() : suites,
+		"",
+	};
+	char all[TLS_LIST_MAX];
 
-	if (list == NULL)
-		list = OSSL_default_cipher_list();
-	if (suites == NULL)
-		suites = OSSL_default_ciphersuites();
-	n = snprintf(all, sizeof(all), "%s" TLS_CIPHERS_NEVER, list);
-	if (n < 0 || (size_t)n >= sizeof(all))
-		return err_set(err, "endpoint %s: %stls.ciphers: too long",
-		    c->endpoint->name, c->leg == LEG_CLIENT ? "client_" : "");
+	if (tls_compose_list(c, "tls.ciphers", all, sizeof(all), ciphers_parts,
+		err) == -1)
+		return -1;
 	if (SSL_CTX_set_cipher_list(c->ssl, all) != 1)
 		return tls_context_error(c, "tls.ciphers", err);
-	if (SSL_CTX_set_ciphersuites(c->ssl, suites) != 1)
+	if (tls_compose_list(c, "tls.ciphersuites", all, sizeof(all),
+		suites_parts, err) == -1)
+		return -1;
+	if (SSL_CTX_set_ciphersuites(c->ssl, all) != 1)
 		return tls_context_error(c, "tls.ciphersuites", err);
 	/* After the ciphers, which may name a level themselves. */
 	SSL_CTX_set_security_level(c->ssl, c->settings->seclevel);
@@ -356,6 +384,7 @@ tls_context_free(struct tls_context *c)
 	if (c == NULL)
 		return;
 	tls_resume_free(c->resume);
+	tls_tickets_free(c->tickets);
 	SSL_CTX_free(c->ssl);
 	free(c);
 }

@@ -4,10 +4,10 @@
  * tls.c is the connection, tls_context.c what connections are made of,
  * tls_hooks.c what OpenSSL asks us during a handshake, tls_bio.c how it reads
  * and writes memory, tls_take.c takes records over from it, tls_direct.c reads
- * and writes those that were, tls_kernel.c what remains here of one whose records the
- * kernel seals and opens, tls_resume.c what is kept of servers to be resumed,
- * tls_error.c how its failures are put in words, tls_evidence.c what `dbtls
- * test` shows of a peer.
+ * and writes those that were, tls_kernel.c what remains here of one whose
+ * records the kernel seals and opens, tls_resume.c what is kept of servers to
+ * be resumed, tls_tickets.c what clients are given for it, tls_error.c how its
+ * failures are put in words, tls_evidence.c what `dbtls test` shows of a peer.
  */
 #ifndef PROXY_TLS_PRIVATE_H
 #define PROXY_TLS_PRIVATE_H
@@ -19,6 +19,7 @@
 #include "proxy/tls.h"
 #include "proxy/tls_records.h"
 #include "proxy/tls_resume.h"
+#include "proxy/tls_tickets.h"
 
 /* What may wait inside when io->out lacks room: the answers that one read can
  * provoke, and what was held back during a renegotiation. */
@@ -51,7 +52,8 @@ struct tls_context {
 	uint64_t rekey_records;
 	const struct records_kit *kit; /* of the thread */
 	bool direct;                   /* records are to be taken over */
-	struct tls_resume *resume;     /* NULL: nothing is resumed */
+	struct tls_resume *resume;     /* NULL: no server session is */
+	struct tls_tickets *tickets;   /* NULL: clients are given none */
 	unsigned kernel_suites;        /* TLS_KERNEL() of each; 0: none */
 	bool keep_chain;
 };

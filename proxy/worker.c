@@ -263,6 +263,11 @@ make_contexts(struct worker *w, enum leg_id leg, struct err *err)
 		    tls_context_new(c->endpoints[i], leg, w->stores, err);
 		if (contexts[i] == NULL)
 			return -1;
+		if (leg == LEG_CLIENT &&
+		    !tls_context_tickets(contexts[i], w->proxy->tickets[i]))
+			return err_set(err,
+			    "endpoint %s: OpenSSL cannot seal session tickets",
+			    c->endpoints[i]->name);
 		if (endpoint_may_ktls(c->endpoints[i], NULL))
 			tls_context_kernel(contexts[i], w->proxy->ktls.suites);
 	}

@@ -27,6 +27,7 @@ struct members;
 struct relay_buffers;
 struct secrets;
 struct session;
+struct ticket_keys;
 struct worker;
 TAILQ_HEAD(session_list, session);
 
@@ -36,6 +37,7 @@ struct proxy {
 	struct cancels *cancels;
 	struct limits *limits;
 	struct server_health **health; /* by endpoint index */
+	struct ticket_keys **tickets;  /* the same; NULL: clients have no TLS */
 	struct secrets *secrets;
 	/* What the kernel can do, if any endpoint asks for it; else nothing. */
 	struct ktls_support ktls;

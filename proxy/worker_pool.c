@@ -9,6 +9,7 @@
 #include "proxy/log.h"
 #include "proxy/members.h"
 #include "proxy/secrets.h"
+#include "proxy/ticket_keys.h"
 #include "proxy/worker_private.h"
 
 /* A session needs two, and some are left for pipes between plain legs. */
@@ -127,6 +128,24 @@ make_members(struct proxy *p, struct err *err)
 }
 
 static int
+make_tickets(struct proxy *p, struct err *err)
+{
+	const struct config *c = p->config;
+	size_t i;
+
+	p->tickets = calloc(c->nendpoints + 1, sizeof(struct ticket_keys *));
+	if (p->tickets == NULL)
+		return err_set(err, "proxy: out of memory");
+	for (i = 0; i < c->nendpoints; i++) {
+		if (c->endpoints[i]->client_rule == CLIENT_TLS_OFF)
+			continue;
+		if ((p->tickets[i] = ticket_keys_new()) == NULL)
+			return err_set(err, "proxy: out of memory");
+	}
+	return 0;
+}
+
+static int
 make_shared(struct proxy *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -144,7 +163,8 @@ make_shared(struct proxy *p, struct err *err)
 		if (p->health[i] == NULL)
 			return err_set(err, "proxy: out of memory");
 	}
-	if (make_members(p, err) == -1 || make_ktls(p, err) == -1)
+	if (make_members(p, err) == -1 || make_ktls(p, err) == -1 ||
+	    make_tickets(p, err) == -1)
 		return -1;
 	return make_secrets(p, err);
 }
@@ -344,6 +364,9 @@ free_shared(struct proxy *p)
 	for (i = 0; p->members != NULL && i < p->config->nendpoints; i++)
 		members_free(p->members[i]);
 	free(p->members);
+	for (i = 0; p->tickets != NULL && i < p->config->nendpoints; i++)
+		ticket_keys_free(p->tickets[i]);
+	free(p->tickets);
 	if (p->limits != NULL)
 		limits_free(p->limits);
 	if (p->cancels != NULL)

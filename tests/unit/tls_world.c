@@ -224,6 +224,23 @@ world_peer_versions(SSL_CTX *ctx, int min, int max)
 	assert(SSL_CTX_set_max_proto_version(ctx, max) == 1);
 }
 
+static SSL *
+wire_peer_new(struct wire *w, SSL_CTX *ctx, enum leg_id leg)
+{
+	SSL *peer = SSL_new(ctx);
+
+	assert(peer != NULL);
+	w->to_peer = BIO_new(BIO_s_mem());
+	w->from_peer = BIO_new(BIO_s_mem());
+	(void)BIO_set_mem_eof_return(w->to_peer, -1);
+	SSL_set_bio(peer, w->to_peer, w->from_peer);
+	if (leg == LEG_SERVER)
+		SSL_set_accept_state(peer);
+	else
+		SSL_set_connect_state(peer);
+	return peer;
+}
+
 void
 wire_open(struct wire *w, const struct endpoint *e, enum leg_id leg,
     const struct neg_tls *how, SSL_CTX *peer)
@@ -240,20 +257,33 @@ wire_open(struct wire *w, const struct endpoint *e, enum leg_id leg,
 	assert(w->context != NULL);
 	w->tls = tls_new(w->context, how == NULL ? &plain : how,
 	    leg == LEG_SERVER ? e->servers : NULL);
-	w->peer = SSL_new(peer);
-	w->to_peer = BIO_new(BIO_s_mem());
-	w->from_peer = BIO_new(BIO_s_mem());
+	w->peer = wire_peer_new(w, peer, leg);
 	w->in = malloc(WIRE_MAX);
 	w->out = malloc(WIRE_OUT);
 	assert(w->tls != NULL && w->peer != NULL);
 	assert(w->in != NULL && w->out != NULL);
-	(void)BIO_set_mem_eof_return(w->to_peer, -1);
-	SSL_set_bio(w->peer, w->to_peer, w->from_peer);
-	if (leg == LEG_SERVER)
-		SSL_set_accept_state(w->peer);
-	else
-		SSL_set_connect_state(w->peer);
 	SSL_CTX_free(peer);
+}
+
+void
+wire_again(struct wire *w, const struct neg_tls *how,
+    const struct server *server, SSL_SESSION *session)
+{
+	static const struct neg_tls plain = { .alpn = NULL };
+	SSL *peer = wire_peer_new(w, SSL_get_SSL_CTX(w->peer),
+	    server != NULL ? LEG_SERVER : LEG_CLIENT);
+
+	tls_free(w->tls);
+	SSL_set_shutdown(w->peer, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(w->peer);
+	w->peer = peer;
+	w->in_len = 0;
+	w->peer_result = 0;
+	w->peer_error[0] = '\0';
+	w->tls = tls_new(w->context, how == NULL ? &plain : how, server);
+	assert(w->tls != NULL);
+	if (session != NULL)
+		assert(SSL_set_session(peer, session) == 1);
 }
 
 void

@@ -73,6 +73,10 @@ struct wire {
 void wire_open(struct wire *w, const struct endpoint *e, enum leg_id leg,
     const struct neg_tls *how, SSL_CTX *peer);
 void wire_close(struct wire *w);
+/* Another connection of the same contexts, in the place of this one.  A peer
+ * that is a client resumes `session`, unless it is NULL. */
+void wire_again(struct wire *w, const struct neg_tls *how,
+    const struct server *server, SSL_SESSION *session);
 /* Until both are through, or one has failed, or nothing moves any more. */
 void wire_shake(struct wire *w);
 /* All that the peer has sent and fits; *len is how much.  The result is the
