@@ -9,16 +9,22 @@
 void
 queue_init(struct queue *q, size_t max)
 {
-	memset(q, 0, sizeof(*q));
-	q->max = max;
+	assert(max <= UINT32_MAX);
+	*q = (struct queue){ .max = (uint32_t)max };
+}
+
+static void
+block_free(struct queue_block *b)
+{
+	if (b != NULL)
+		explicit_bzero(b->bytes, b->cap);
+	free(b);
 }
 
 void
 queue_fini(struct queue *q)
 {
-	if (q->base != NULL)
-		explicit_bzero(q->base, q->cap);
-	free(q->base);
+	block_free(q->base);
 	queue_init(q, q->max);
 }
 
@@ -26,21 +32,34 @@ queue_fini(struct queue *q)
 static bool
 queue_grow(struct queue *q, size_t need)
 {
-	size_t cap = q->cap > 0 ? q->cap : QUEUE_FIRST;
-	uint8_t *base;
+	size_t cap = q->base != NULL ? q->base->cap : QUEUE_FIRST;
+	struct queue_block *b;
 
 	while (cap < need)
 		cap *= 2;
-	if ((base = malloc(cap)) == NULL)
+	if ((b = malloc(sizeof(*b) + cap)) == NULL)
 		return false;
-	if (q->base != NULL) {
-		memcpy(base, queue_data(q), q->len);
-		explicit_bzero(q->base, q->cap);
-		free(q->base);
+	if (q->base != NULL)
+		memcpy(b->bytes, queue_data(q), q->len);
+	block_free(q->base);
+	b->head = 0;
+	b->cap = cap;
+	q->base = b;
+	return true;
+}
+
+/* Room for so many bytes more, behind those that wait. */
+static bool
+queue_make_room(struct queue *q, size_t len)
+{
+	struct queue_block *b = q->base;
+
+	if (b == NULL || q->len + len > b->cap)
+		return queue_grow(q, q->len + len);
+	if (b->head + q->len + len > b->cap) {
+		memmove(b->bytes, queue_data(q), q->len);
+		b->head = 0;
 	}
-	q->base = base;
-	q->head = 0;
-	q->cap = cap;
 	return true;
 }
 
@@ -49,19 +68,10 @@ queue_append(struct queue *q, const uint8_t *bytes, size_t len)
 {
 	if (len == 0)
 		return true;
-	if (len > q->max || q->len > q->max - len)
+	if (len > q->max || q->len > q->max - len || !queue_make_room(q, len))
 		return false;
-	if (q->head + q->len + len > q->cap) {
-		if (q->len + len > q->cap) {
-			if (!queue_grow(q, q->len + len))
-				return false;
-		} else {
-			memmove(q->base, queue_data(q), q->len);
-			q->head = 0;
-		}
-	}
-	memcpy(q->base + q->head + q->len, bytes, len);
-	q->len += len;
+	memcpy(q->base->bytes + q->base->head + q->len, bytes, len);
+	q->len += (uint32_t)len;
 	return true;
 }
 
@@ -69,8 +79,10 @@ void
 queue_consume(struct queue *q, size_t len)
 {
 	assert(len <= q->len);
-	q->head += len;
-	q->len -= len;
+	if (q->base == NULL)
+		return;
+	q->base->head += len;
+	q->len -= (uint32_t)len;
 	if (q->len == 0)
 		queue_fini(q);
 }

@@ -12,12 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What it is when nothing waits is in every session, several times over. */
 struct queue {
-	uint8_t *base;
+	struct queue_block *base; /* NULL: nothing waits */
+	uint32_t len;
+	uint32_t max;
+};
+
+struct queue_block {
 	size_t head; /* 0 .. head: consumed; head .. head + len: waiting */
-	size_t len;
 	size_t cap;
-	size_t max;
+	uint8_t bytes[];
 };
 
 void queue_init(struct queue *q, size_t max);
@@ -31,7 +36,7 @@ void queue_consume(struct queue *q, size_t len);
 static inline const uint8_t *
 queue_data(const struct queue *q)
 {
-	return q->base + q->head;
+	return q->base == NULL ? NULL : q->base->bytes + q->base->head;
 }
 
 #endif /* PROXY_QUEUE_H */
