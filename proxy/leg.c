@@ -43,8 +43,6 @@ leg_open(struct leg *leg, int fd, struct event_base *base,
 	queue_init(&leg->unsent, LEG_UNSENT_MAX);
 	(void)event_assign(&leg->on_readable, base, fd, EV_READ | EV_PERSIST,
 	    leg_on_readable, leg);
-	(void)event_assign(&leg->on_writable, base, fd, EV_WRITE | EV_PERSIST,
-	    leg_on_writable, leg);
 }
 
 void
@@ -53,7 +51,7 @@ leg_close(struct leg *leg)
 	if (leg->state == LEG_CLOSED)
 		return;
 	(void)event_del(&leg->on_readable);
-	(void)event_del(&leg->on_writable);
+	(void)leg_want_write(leg, false);
 	(void)close(leg->fd);
 	leg_kernel_free(leg);
 	tls_free(leg->tls);
@@ -101,16 +99,21 @@ leg_want_read(struct leg *leg, bool want)
 	leg_announce_early(leg);
 }
 
-void
+/* Few legs ever need that event, so it is there only while it is wanted. */
+bool
 leg_want_write(struct leg *leg, bool want)
 {
-	if (leg->state == LEG_CLOSED || leg->writing == want)
-		return;
-	leg->writing = want;
-	if (want)
-		(void)event_add(&leg->on_writable, NULL);
-	else
-		(void)event_del(&leg->on_writable);
+	if (leg->state == LEG_CLOSED || (leg->on_writable != NULL) == want)
+		return true;
+	if (!want) {
+		event_free(leg->on_writable);
+		leg->on_writable = NULL;
+		return true;
+	}
+	leg->on_writable = event_new(leg->base, leg->fd, EV_WRITE | EV_PERSIST,
+	    leg_on_writable, leg);
+	return leg->on_writable != NULL &&
+	    event_add(leg->on_writable, NULL) == 0;
 }
 
 static void
@@ -129,7 +132,7 @@ bool
 leg_fail(struct leg *leg, int error)
 {
 	leg->error = error;
-	leg_want_write(leg, false);
+	(void)leg_want_write(leg, false);
 	return false;
 }
 
@@ -200,8 +203,7 @@ leg_transmit(struct leg *leg, const uint8_t *bytes, size_t len)
 		return true;
 	if (!queue_append(&leg->unsent, bytes + n, len - (size_t)n))
 		return leg_fail(leg, ENOBUFS);
-	leg_want_write(leg, true);
-	return true;
+	return leg_want_write(leg, true) || leg_fail(leg, ENOBUFS);
 }
 
 /* What waits; false: the leg failed. */
@@ -238,7 +240,7 @@ leg_on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (leg_blocked(leg))
 		return;
-	leg_want_write(leg, false);
+	(void)leg_want_write(leg, false);
 	(void)leg_finish(leg);
 	leg_kernel_try(leg);
 	if (!leg_blocked(leg))

@@ -65,9 +65,8 @@ struct leg {
 	struct leg_buffers *buffers;
 	struct tls *tls;
 	struct event on_readable;
-	struct event on_writable;
-	bool reading; /* on_readable is armed */
-	bool writing;
+	struct event *on_writable; /* NULL: not wanted */
+	bool reading;              /* on_readable is armed */
 	bool shut;             /* our direction is over once unsent is empty */
 	bool finished;         /* ... and now it is: FIN has been sent */
 	bool ended;            /* the peer's direction is over, in order */
@@ -97,8 +96,9 @@ void leg_want_read(struct leg *leg, bool want);
 /* `readable` comes once more, from the loop, whether there is something or not;
  * unless it is no longer wanted by then. */
 void leg_remind(struct leg *leg);
-/* Whether `flushed` is wanted although nothing waits here (a pipe does). */
-void leg_want_write(struct leg *leg, bool want);
+/* Whether `flushed` is wanted although nothing waits here (a pipe does).  False
+ * if memory is short: then it will not come. */
+bool leg_want_write(struct leg *leg, bool want);
 
 /* From now on the stream is TLS; `unread` came in the clear by mistake or
  * ahead of time, and is ciphertext.  Takes `tls`.  False if memory is short. */

@@ -188,8 +188,8 @@ leg_kernel_flush(struct leg *leg)
 	    k->nwaiting * sizeof(*k->waiting));
 	explicit_bzero(k->waiting + k->nwaiting, done * sizeof(*k->waiting));
 	leg->owes = sent == KERNEL_LATER;
-	if (leg->owes)
-		leg_want_write(leg, true);
+	if (leg->owes && !leg_want_write(leg, true))
+		return kernel_fail(leg, ENOMEM);
 	return sent != KERNEL_FAILED;
 }
 

@@ -496,9 +496,8 @@ relay_splice_out(struct relay *r, struct relay_flow *f)
 		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno == EAGAIN) {
+		if (n == -1 && errno == EAGAIN && leg_want_write(f->to, true)) {
 			leg_want_read(f->from, false);
-			leg_want_write(f->to, true);
 			return RELAY_REST;
 		}
 		if (n <= 0) {
