@@ -39,6 +39,7 @@ struct relay_buffers {
 	struct relay_pipes spare;
 	struct relay_pipes lent; /* in the order of their last use */
 	unsigned pipes;          /* that exist, in either */
+	struct units none;       /* of every stream that is not watched */
 };
 
 static void relay_readable(struct leg *leg, void *arg);
@@ -61,6 +62,7 @@ relay_buffers_new(void)
 		return NULL;
 	TAILQ_INIT(&b->spare);
 	TAILQ_INIT(&b->lent);
+	units_init(&b->none, NULL);
 	return b;
 }
 
@@ -226,7 +228,7 @@ static enum leg_result
 relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
 {
 	enum leg_result result;
-	struct units *u = &f->units;
+	struct units *u = f->units;
 
 	result = leg_receive(f->from, f->appetite, bytes, more);
 	if (u->held.len == 0 || result == LEG_WAIT)
@@ -241,7 +243,7 @@ relay_receive(struct relay_flow *f, struct rd *bytes, bool *more)
 static bool
 relay_put(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
-	const struct neg_units *ops = f->units.ops;
+	const struct neg_units *ops = f->units->ops;
 
 	if (bytes.left == 0)
 		return true;
@@ -260,7 +262,7 @@ relay_rewrite(struct relay *r, const struct relay_flow *f, struct rd unit,
 	struct wr out = { .base = r->buffers->rewritten,
 		.cap = sizeof(r->buffers->rewritten) };
 
-	if (!f->units.ops->rewrite(r->negotiator, unit, &out) || out.full)
+	if (!f->units->ops->rewrite(r->negotiator, unit, &out) || out.full)
 		return false;
 	*written = wr_written(&out);
 	return true;
@@ -279,12 +281,12 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
 	size_t ready = 0, pass = rest.left, taken = 0;
 
 	*result = UNITS_PASS;
-	while (f->units.ops != NULL &&
-	    (*result = units_follow(&f->units, rest, &pass)) == UNITS_TAKE) {
+	while (f->units->ops != NULL &&
+	    (*result = units_follow(f->units, rest, &pass)) == UNITS_TAKE) {
 		rd_skip(&rest, pass);
-		unit = rd_take(&rest, f->units.taken);
+		unit = rd_take(&rest, f->units->taken);
 		ready += pass;
-		taken += f->units.begun + 1;
+		taken += f->units->begun + 1;
 		if (!relay_rewrite(r, f, unit, &written)) {
 			ready += unit.left;
 			continue;
@@ -295,7 +297,7 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
 		rd_skip(bytes, unit.left);
 		ready = 0;
 	}
-	f->units.begun += taken;
+	f->units->begun += taken;
 	return relay_put(r, f, rd_take(bytes, ready + pass));
 }
 
@@ -303,15 +305,15 @@ relay_follow(struct relay *r, struct relay_flow *f, struct rd *bytes,
 static void
 relay_deafen(struct relay *r)
 {
-	units_deafen(&r->flow[LEG_CLIENT].units);
-	units_deafen(&r->flow[LEG_SERVER].units);
+	units_deafen(r->flow[LEG_CLIENT].units);
+	units_deafen(r->flow[LEG_SERVER].units);
 }
 
 /* Nothing more comes of a unit: what there is of it goes on as it is. */
 static bool
 relay_put_held(struct relay_flow *f)
 {
-	struct queue *held = &f->units.held;
+	struct queue *held = &f->units->held;
 	bool ok;
 
 	if (held->len == 0)
@@ -412,15 +414,23 @@ relay_broken(struct relay *r, struct relay_flow *f)
 }
 
 static void
+relay_starved(struct relay *r)
+{
+	r->detail = "out of memory";
+	relay_over(r, REASON_INTERNAL);
+}
+
+static void
 relay_wake(struct relay *r, struct relay_flow *f, struct rd bytes)
 {
 	enum leg_id from =
 	    relay_is_client(r, f->from) ? LEG_CLIENT : LEG_SERVER;
-	struct units other = r->flow[leg_other(from)].units;
+	struct units *units = r->flow[leg_other(from)].units;
+	struct units other = *units;
 	struct rd rest[LEG_COUNT];
 
 	/* `r` may be another relay by the time that all have read it. */
-	units_init(&r->flow[leg_other(from)].units, NULL);
+	units_init(units, NULL);
 	relay_stop(r);
 	rest[from] = bytes;
 	rest[leg_other(from)] = (struct rd){ .at = queue_data(&other.held),
@@ -447,8 +457,7 @@ relay_pass(struct relay *r, struct relay_flow *f, struct rd bytes)
 		relay_broken(r, f);
 		return false;
 	case UNITS_MEMORY:
-		r->detail = "out of memory";
-		relay_over(r, REASON_INTERNAL);
+		relay_starved(r);
 		return false;
 	case UNITS_TAKE: /* those have gone on */
 	case UNITS_PASS:
@@ -475,8 +484,8 @@ static bool
 relay_may_splice(const struct relay *r, const struct relay_flow *f)
 {
 	return f->from->state == LEG_PLAIN && f->to->state == LEG_PLAIN &&
-	    r->flow[LEG_CLIENT].units.ops == NULL &&
-	    r->flow[LEG_SERVER].units.ops == NULL;
+	    r->flow[LEG_CLIENT].units->ops == NULL &&
+	    r->flow[LEG_SERVER].units->ops == NULL;
 }
 
 enum relay_next {
@@ -563,9 +572,9 @@ relay_splice(struct relay *r, struct relay_flow *f)
 static void
 relay_adapt(struct relay_flow *f)
 {
-	if (f->units.ops == NULL)
+	if (f->units->ops == NULL)
 		f->appetite = LEG_RAW_MAX;
-	else if (f->units.begun > RELAY_UNITS_MANY)
+	else if (f->units->begun > RELAY_UNITS_MANY)
 		f->appetite = RELAY_APPETITE_LEAST;
 	else if (f->appetite < LEG_RAW_MAX)
 		f->appetite *= 2;
@@ -691,6 +700,34 @@ relay_pass_unread(struct relay *r, struct relay_flow *f, struct rd *unread)
 	return result != UNITS_WAKE;
 }
 
+/* False: memory is short, which is for relay_run() to tell. */
+static bool
+relay_make_units(struct relay *r, struct relay_flow *f,
+    const struct neg_units *ops)
+{
+	f->units = &r->buffers->none;
+	if (r->starved || ops == NULL)
+		return !r->starved;
+	if ((f->units = malloc(sizeof(*f->units))) == NULL) {
+		f->units = &r->buffers->none;
+		r->starved = true;
+		return false;
+	}
+	units_init(f->units, ops);
+	return true;
+}
+
+/* There are none, either, of a relay that was never started. */
+static void
+relay_free_units(struct relay *r, struct relay_flow *f)
+{
+	if (f->units == NULL || f->units == &r->buffers->none)
+		return;
+	units_fini(f->units);
+	free(f->units);
+	f->units = &r->buffers->none;
+}
+
 bool
 relay_start(struct relay *r, const struct relay_setup *setup,
     struct rd unread[LEG_COUNT])
@@ -713,9 +750,10 @@ relay_start(struct relay *r, const struct relay_setup *setup,
 		r->flow[i].from = setup->leg[i];
 		r->flow[i].to = setup->leg[leg_other((enum leg_id)i)];
 		r->flow[i].appetite = RELAY_APPETITE_FIRST;
-		units_init(&r->flow[i].units, setup->units[i]);
+		if (!relay_make_units(r, &r->flow[i], setup->units[i]))
+			continue;
 		if (setup->deaf)
-			units_deafen(&r->flow[i].units);
+			units_deafen(r->flow[i].units);
 		if (!relay_pass_unread(r, &r->flow[i], &unread[i]))
 			awake = true;
 	}
@@ -733,6 +771,10 @@ relay_run(struct relay *r)
 	r->running = true;
 	for (i = 0; i < LEG_COUNT; i++)
 		relay_take_leg(r, r->flow[i].from);
+	if (r->starved) {
+		relay_starved(r);
+		return;
+	}
 	if (r->failed != NULL) {
 		relay_send_failed(r, r->failed);
 		return;
@@ -753,8 +795,8 @@ relay_stop(struct relay *r)
 	r->running = false;
 	relay_pipe_put(r, &r->flow[LEG_CLIENT]);
 	relay_pipe_put(r, &r->flow[LEG_SERVER]);
-	units_fini(&r->flow[LEG_CLIENT].units);
-	units_fini(&r->flow[LEG_SERVER].units);
+	relay_free_units(r, &r->flow[LEG_CLIENT]);
+	relay_free_units(r, &r->flow[LEG_SERVER]);
 }
 
 double

@@ -37,7 +37,7 @@ struct relay_flow {
 	bool ended;              /* `from` has ended, and `to` was told */
 	struct relay_pipe *pipe; /* NULL: copying */
 	size_t piped;            /* bytes in the pipe */
-	struct units units;
+	struct units *units;     /* shared by all that are not watched */
 };
 
 /* Between whom, and who is told. */
@@ -61,6 +61,7 @@ struct relay {
 	const struct negotiator *negotiator;
 	bool no_close_notify;      /* an end without one is in order */
 	bool running;              /* between relay_run() and relay_stop() */
+	bool starved;              /* ... relay_start(), of memory */
 	struct leg *failed;        /* what relay_start() met, for relay_run() */
 	struct relay_flow *broken; /* ... by its units */
 	int64_t last_ms;    /* when something last moved, CLOCK_MONOTONIC */

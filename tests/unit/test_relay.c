@@ -926,7 +926,7 @@ pump_longest(struct world *w, size_t *sent, size_t upto, size_t *heard,
     size_t out)
 {
 	static uint8_t got[CHUNK];
-	struct units *u = &w->relay.flow[LEG_CLIENT].units;
+	struct units *u = w->relay.flow[LEG_CLIENT].units;
 	ssize_t n;
 
 	while (*sent < upto || *heard < out || u->held.len != *sent - out) {
@@ -962,7 +962,7 @@ longest_units_are_held_until_they_are_whole(void)
 	    &room, sizeof(room));
 	w.units[LEG_CLIENT] = &longest;
 	world_relay(&w, NULL, NULL);
-	u = &w.relay.flow[LEG_CLIENT].units;
+	u = w.relay.flow[LEG_CLIENT].units;
 	pump_longest(&w, &sent, NEG_UNIT_MAX - 1, &heard, 0);
 	CU_ASSERT_EQUAL(u->held.len, NEG_UNIT_MAX - 1);
 	/* In front of all that one receive can bring. */
@@ -1055,7 +1055,7 @@ taken_units_go_on_in_other_words(void)
 		CU_ASSERT_EQUAL(w.relay.flow[i].bytes, 2 * strlen(WRITTEN));
 		CU_ASSERT_EQUAL(w.relay.flow[leg_other(i)].bytes,
 		    strlen(TAKEN));
-		CU_ASSERT_EQUAL(w.relay.flow[i].units.held.len, 0);
+		CU_ASSERT_EQUAL(w.relay.flow[i].units->held.len, 0);
 		world_stop(&w);
 	}
 }
@@ -1299,7 +1299,7 @@ half_a_unit_goes_when_its_side_reads_no_more(void)
 	w.units[LEG_CLIENT] = &whole;
 	world_relay(&w, NULL, NULL);
 	say(&w, LEG_CLIENT, "half");
-	while (w.relay.flow[LEG_CLIENT].units.held.len < 4)
+	while (w.relay.flow[LEG_CLIENT].units->held.len < 4)
 		(void)event_base_loop(w.base, EVLOOP_ONCE);
 	(void)shutdown(fds[0], SHUT_RD);
 	say(&w, LEG_SERVER, "unwanted");
