@@ -5,8 +5,8 @@
  *	load window [NAME=VALUE]... -- COMMAND...
  *
  * MODE is bulk, trips, idle, handshakes or limits; a line of names and values
- * is printed.  `window` measures while COMMAND runs, whose output is dropped; `version`
- * says which OpenSSL this is linked with.
+ * is printed.  `window` measures while COMMAND runs, whose output is dropped;
+ * `version` says which OpenSSL this is linked with.
  *
  *	port=N		of the proxy, on 127.0.0.1
  *	listen=N	ours, to which the proxy goes

@@ -39,7 +39,7 @@ own_seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / NANO;
 }
 
-/* --- AES ----------------------------------------------------------------- */
+/* --- AES */
 
 static const EVP_CIPHER *
 cipher_of(const char *suite)
@@ -87,7 +87,7 @@ aes(const struct options *o)
 	return ok ? (now - began) / done * GIGABYTE : 0;
 }
 
-/* --- handshakes ------------------------------------------------------------ */
+/* --- handshakes */
 
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)

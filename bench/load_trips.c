@@ -158,7 +158,7 @@ run_trips(const struct options *o)
 	return ok;
 }
 
-/* --- idle ------------------------------------------------------------------ */
+/* --- idle */
 
 /* What it is when it has stopped changing, or at least has been waited for. */
 static bool

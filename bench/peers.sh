@@ -15,8 +15,10 @@
 #
 # $BACK, $PG_BACK and $MY_BACK are the servers' ports.
 
+# shellcheck disable=SC2034 # run.sh goes there
 declare -A AT=()	# ports, by FLAVOR/PEER
 
+# shellcheck disable=SC2034 # run.sh installs them
 readonly PEER_PACKAGES='haproxy nginx-core libnginx-mod-stream stunnel4 hitch
 	socat pgbouncer'
 readonly PEERS_TLS='dbtls direct haproxy haproxy64 nginx nginx64 stunnel
@@ -97,6 +99,7 @@ peer_start() { # FLAVOR PEER
 	local name=$1/$2 port log=$1-$2
 	mkdir -p "$WORK/$1"
 	free_port port
+	# shellcheck disable=SC2034 # as above
 	AT[$name]=$port
 	start "$name" on_proxy "peer_${2//-/_}" "$1" "$port" "$WORK/$name"
 	await 10 peer_settled "$name" "$port"

@@ -9,8 +9,8 @@
 # Servers and clients share one processor; the proxy has the other.  What is
 # measured is the proxy alone.
 REAL=$TREE/tests/real
-readonly REAL CANARY=bench
-PKI=''	# for the functions below
+# shellcheck disable=SC2034 # the three below read them
+readonly REAL CANARY=bench PKI=$BUILD/certs
 . "$REAL/roots.sh"
 . "$REAL/postgres.sh"
 . "$REAL/mysql.sh"
@@ -50,7 +50,6 @@ worked() { # FLAVOR PEER WORDS COMMAND...
 
 begin_postgres() {
 	free_port PG_BACK
-	PKI=$CERTS
 	install -m 644 "$CERTS/ca.crt" "$WORK/ca.crt"
 	[ -d "$ROOTS/pg$PG" ] && pg_data primary $PG &&
 		pg_certificate primary proxy &&
@@ -128,13 +127,13 @@ part_postgres() {
 
 begin_mysql() {
 	free_port MY_BACK
-	PKI=$CERTS
 	install -m 644 "$CERTS/ca.crt" "$WORK/ca.crt"
 	[ -d "$ROOTS/$MY" ] && my_data source $MY &&
 		my_certificate source good && my_start source "$MY_BACK" &&
 		my_fill && start_all mysql
 }
 # It takes no notice of an INT.
+# shellcheck disable=SC2034,SC2154 # lib.sh reads it; a name, no variable
 STOP_BY[source]=TERM
 
 # One binary log holds all of it, and the next one nothing.

@@ -17,21 +17,24 @@
 #	postgres	COPY, logical replication, pgbench
 #	mysql		binary log streamed
 #
-# $MEGABYTES (400) is the size of a bulk run, $SECONDS (0.5) the length of a
-# timed one, $PEERS a list of those to compare with (all that there are),
-# $LIMIT (1140) the seconds after which nothing more is begun.  A run during
-# which others took over $QUIET (0.2) of a processor is done again, up to
-# $AGAIN (10) times, and else marked noisy.  Results: BUILD/bench-results/ (or
+# $MEGABYTES (300) is the size of a bulk run, $SECONDS (0.5) the length of a
+# timed one, $IDLE (1000 5000) how many connections are idle, of which only the
+# first is measured in every round, and $PEERS a list of those to compare with
+# (all that there are).  A run during which others took over $QUIET (0.2) of a
+# processor is done again, up to $AGAIN (10) times and while that is on time
+# for $LIMIT (1140) seconds in all, and else marked noisy.  After $LIMIT
+# nothing is begun any more.  Results: BUILD/bench-results/ (or
 # $RESULTS) has raw.txt, table.md and bulk.svg.
 #
 # --install gets the peers from Debian, and what PostgreSQL and MySQL need into
 # the cache of the real tests; what is not there is left out by name.
-LENGTH=${SECONDS:-0}
+LENGTH=${LENGTH:-$SECONDS}
 [ "$LENGTH" != 0 ] || LENGTH=0.5
 SECONDS=0
 . "$(dirname "$0")/lib.sh"
 . "$TREE/bench/peers.sh"
-readonly ROUNDS=${ROUNDS:-5} MEGABYTES=${MEGABYTES:-400} LENGTH
+readonly ROUNDS=${ROUNDS:-5} MEGABYTES=${MEGABYTES:-300} LENGTH
+readonly IDLE=${IDLE:-1000 5000}
 readonly LIMIT=${LIMIT:-1140} QUIET=${QUIET:-0.2} AGAIN=${AGAIN:-10}
 readonly SUITE=${SUITE:-TLS_AES_256_GCM_SHA384}
 readonly ALL_PARTS='bulk trips handshakes idle calls plain ends postgres mysql'
@@ -64,6 +67,8 @@ load() {
 }
 
 over() { [ "$SECONDS" -ge "$LIMIT" ]; }
+# Has this round had its share of the time?
+late() { [ $((SECONDS * ROUNDS)) -ge $((LIMIT * round)) ]; }
 
 is_quiet() { # LINE
 	[[ $1 =~ others=([0-9.]+) ]] || return 0
@@ -74,7 +79,7 @@ is_quiet() { # LINE
 measure() { # PART CELL PEER COMMAND...
 	local part=$1 cell=$2 peer=$3 line try noisy=1 status
 	shift 3
-	for ((try = 0; try <= AGAIN; try++)); do
+	for ((try = 0; ; try++)); do
 		line=$("$@" 2>"$WORK/load.err")
 		status=$?
 		if [ $status != 0 ]; then
@@ -87,7 +92,9 @@ measure() { # PART CELL PEER COMMAND...
 			noisy=0
 			break
 		fi
-		! over || break
+		if [ "$try" -ge "$AGAIN" ] || late; then
+			break
+		fi
 	done
 	echo "$round $part $cell $peer $line again=$try noisy=$noisy"
 }
@@ -229,19 +236,31 @@ part_handshakes() {
 }
 
 # Each in a process that has not done anything before.
-idle_one() { # FLAVOR PEER CONNECTIONS
+idle_one() { # FLAVOR PEER CONNECTIONS [CELL NAME=VALUE]
 	peer_stop "$1" "$2"
-	peer_start "$1" "$2" &&
-		measure idle "$1-$3" "$2" load "$1" "$2" idle connections="$3"
+	peer_start "$1" "$2" && measure idle "${4:-$1-$3}" "$2" \
+		load "$1" "$2" idle connections="$3" "${5:-resume=1}"
+}
+idle_counts() {
+	# shellcheck disable=SC2086 # a list
+	printf '%s\n' $IDLE | if [ "$round" = 1 ]; then
+		cat
+	else
+		head -n 1
+	fi
 }
 part_idle() {
-	local flavor peer
+	local flavor peer n
 	for flavor in tls plain; do
 		for peer in $(peers_of $flavor); do
 			! over || return
 			[[ $peer != socat* && $peer != *64 ]] || continue
-			idle_one $flavor "$peer" 1000
-			[ "$round" != 1 ] || idle_one $flavor "$peer" 5000
+			for n in $(idle_counts); do
+				idle_one $flavor "$peer" "$n"
+			done
+			# A server that gives no tickets, as PostgreSQL does not.
+			[[ $flavor-$peer != tls-d* ]] || idle_one tls "$peer" \
+				"${IDLE%% *}" tls-no-tickets resume=0
 		done
 	done
 }
@@ -350,11 +369,9 @@ install_all() {
 # A network of our own: nobody else's ports, one congestion control, and no
 # limit to how many connections may have been closed a moment ago.
 enter_network() {
-	[ -z "${BENCH_NETWORK:-}" ] || return 0
-	unshare --net true 2>/dev/null || {
-		export BENCH_NETWORK=shared
-		return 0
-	}
+	BENCH_NETWORK=shared
+	unshare --net true 2>/dev/null || return 0
+	rm -rf "$WORK"
 	BENCH_NETWORK=own exec unshare --net "$0" "$@"
 }
 furnish_network() {
@@ -406,25 +423,28 @@ run_rounds() {
 	done
 }
 
-. "$TREE/bench/real.sh"
-read_arguments "$@"
-bench_begin bench "${FOLDER:-}"
-RESULTS=${RESULTS:-$BUILD/bench-results}
-RAW=$RESULTS/raw.txt
-mkdir -p "$RESULTS"
-rm -f "$RESULTS"/*
-if [ -z "${BENCH_NETWORK:-}" ]; then
-	[ -z "$INSTALL" ] || install_all
-	real_prepare
-	rm -rf "$WORK"
-fi
-enter_network "$@"
-furnish_network
-choose_processors
-free_port BACK
-ulimit -n "$(ulimit -Hn)"
-describe | sed 's/^/# /' | tee "$RAW" >&2
-run_rounds
-report
-cat "$RESULTS/table.md"
-echo "results: $RESULTS" >&2
+main() {
+	read_arguments "$@"
+	bench_begin bench "${FOLDER:-}"
+	. "$TREE/bench/real.sh"
+	RESULTS=${RESULTS:-$BUILD/bench-results}
+	RAW=$RESULTS/raw.txt
+	mkdir -p "$RESULTS"
+	rm -f "$RESULTS"/*
+	if [ -z "${BENCH_NETWORK:-}" ]; then
+		[ -z "$INSTALL" ] || install_all
+		real_prepare
+		enter_network "$@"
+	fi
+	furnish_network
+	choose_processors
+	free_port BACK
+	ulimit -n "$(ulimit -Hn)"
+	describe | sed 's/^/# /' | tee "$RAW" >&2
+	run_rounds
+	report
+	cat "$RESULTS/table.md"
+	echo "results: $RESULTS" >&2
+}
+
+main "$@"

@@ -10,71 +10,32 @@
 # are run in turns, $ROUNDS (7) times with $MEGABYTES (400) each, and the medians
 # are printed: throughput, the proxy's time on processors, and their ratios.
 # It wants a machine that does nothing else.
-set -u
-TREE=$(cd "$(dirname "$0")/.." && pwd)
-BUILD=$(realpath "${1:-$TREE/build/gcc}")
-readonly TREE BUILD
+. "$(dirname "$0")/lib.sh"
 readonly MEGABYTES=${MEGABYTES:-400} ROUNDS=${ROUNDS:-7}
 readonly SIZES=${SIZES:-4096 8000 16383} VERSIONS=${VERSIONS:-1.2 1.3}
 readonly ENGINES='sqlserver tls'
 
 declare -A PORT=()	# of dbtls, by engine and version
-sink='' proxy=''
+port=''
 
-fail() { # WHY
-	echo "tds.sh: $1" >&2
-	[ ! -s "$WORK/proxy.log" ] || tail -n 5 "$WORK/proxy.log" >&2
-	exit 1
-}
-
-clean() {
-	local status=$?
-	# shellcheck disable=SC2086 # those that there are
-	{ kill $sink $proxy && wait $sink $proxy; } 2>/dev/null
-	rm -rf "$WORK"
-	exit "$status"
-}
-
-# Until COMMAND succeeds, for ten seconds.
-await() {
-	local end=$((SECONDS + 10))
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.05
-	done
-}
-
-free_port() { # VARIABLE
-	local try number
-	for try in {1..50}; do
-		number=$((20000 + (RANDOM + try) % 10000))
-		[[ " ${PORT[*]} " == *" $number "* ]] && continue
-		(exec 3<>"/dev/tcp/127.0.0.1/$number") 2>/dev/null && continue
-		printf -v "$1" %d "$number"
-		return 0
-	done
-	fail "no free port"
-}
-
-endpoint() { # ENGINE VERSION: sets $port
+endpoint() { # ENGINE VERSION
 	local direct=''
 	free_port port
 	PORT[$1-$2]=$port
 	[ "$1" = tls ] || direct='direct = true;'
 	cat <<-END
 		{ name = "$1-${2/./-}"; engine = "$1"; ssl_mode = "verify-full";
-		  listen = "127.0.0.1:$port"; server = "127.0.0.1:$(<"$WORK/sink")";
+		  listen = "127.0.0.1:$port"; server = "127.0.0.1:$(<"$WORK/sink.log")";
 		  server_name = "db.test"; ca = [ "$CERTS/ca.crt" ];
 		  tls = { min = "$2"; max = "$2"; $direct }; }
 	END
 }
 
-start() {
+begin() {
 	local e v port separator=''
-	"$BUILD/bench/tds_sink" "$CERTS/good.chain.pem" "$CERTS/good.key" \
-		>"$WORK/sink" &
-	sink=$!
-	await test -s "$WORK/sink" || fail "the server does not start"
+	start sink "$BUILD/bench/tds_sink" "$CERTS/good.chain.pem" \
+		"$CERTS/good.key"
+	await 10 test -s "$WORK/sink.log" || fail "the server does not start"
 	{
 		echo 'threads = 1; log = { level = "notice"; }; endpoints = ('
 		for e in $ENGINES; do
@@ -86,15 +47,14 @@ start() {
 		done
 		echo ');'
 	} >"$WORK/dbtls.conf"
-	"$BUILD/proxy/dbtls" run -c "$WORK/dbtls.conf" >"$WORK/proxy.log" 2>&1 &
-	proxy=$!
-	await "$BUILD/bench/tds_source" "$port" 0 4096 $proxy ||
+	start proxy "$BUILD/proxy/dbtls" run -c "$WORK/dbtls.conf"
+	await 20 "$BUILD/bench/tds_source" "$port" 0 4096 "${PID[proxy]}" ||
 		fail "dbtls does not start"
 }
 
 run() { # ENGINE VERSION SIZE
 	echo "$1 $2 $3 $("$BUILD/bench/tds_source" "${PORT[$1-$2]}" \
-		"$MEGABYTES" "$3" "$proxy")" | grep whole= ||
+		"$MEGABYTES" "$3" "${PID[proxy]}")" | grep whole= ||
 		fail "$1, TLS $2, packets of $3: no answer"
 }
 
@@ -151,13 +111,8 @@ sums() {
 		}'
 }
 
-WORK=$(mktemp -d /tmp/dbtls-bench.XXXXXX)
-trap clean EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-CERTS=$BUILD/certs
-"$TREE/tests/certs.sh" "$CERTS" >/dev/null || fail "no certificates"
-start
+bench_begin tds "${1:-}"
+begin
 for ((round = 0; round < ROUNDS; round++)); do
 	for size in $SIZES; do
 		for version in $VERSIONS; do
