@@ -102,6 +102,7 @@ direct_step(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
 		direct_ticket(t);
 	direct_take_unread(t, plain, cap, len);
 	if (*len > 0 && !t->received) {
+		tls_resume_saw_data(t);
 		t->received = true;
 		tls_take_spare(t);
 	}

@@ -14,6 +14,8 @@
  * each so many sessions, be they tickets or not, the oldest goes first. */
 #define RESUME_SERVERS_MAX 64
 #define RESUME_TICKETS_MAX 8
+/* So many connections in a row without a ticket, and none is waited for. */
+#define RESUME_DRY_MAX 8
 
 /* So long after its certificate was seen a server must show it once more,
  * whatever the certificate says. */
@@ -52,6 +54,7 @@ struct resume_server {
 
 	struct resume_tickets tickets; /* newest first */
 	unsigned n;
+	unsigned dry;     /* connections in a row that brought no ticket */
 	unsigned strikes; /* handshakes in a row that came to no end */
 	time_t shy_until;
 };
@@ -280,7 +283,25 @@ tls_resume_wants(const struct tls *t)
 	const struct resume_server *server = t->resuming.server;
 
 	return server != NULL && server->home != NULL && !t->received &&
-	    server->n < RESUME_TICKETS_MAX;
+	    server->n < RESUME_TICKETS_MAX && server->dry < RESUME_DRY_MAX;
+}
+
+void
+tls_resume_saw_ticket(struct tls *t)
+{
+	t->resuming.given = true;
+	if (t->resuming.server != NULL)
+		t->resuming.server->dry = 0;
+}
+
+void
+tls_resume_saw_data(struct tls *t)
+{
+	struct resume_server *server = t->resuming.server;
+
+	if (server != NULL && !t->resuming.given &&
+	    server->dry < RESUME_DRY_MAX)
+		server->dry++;
 }
 
 /*
@@ -354,8 +375,10 @@ resume_on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 
-	return t != NULL && t->resuming.server != NULL &&
-	    t->state == TLS_STATE_SECURED && resume_keep(t, session);
+	if (t == NULL || t->resuming.server == NULL)
+		return 0;
+	tls_resume_saw_ticket(t);
+	return t->state == TLS_STATE_SECURED && resume_keep(t, session);
 }
 
 void

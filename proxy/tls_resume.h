@@ -34,6 +34,7 @@ struct tls_resuming {
 	struct resume_voucher *voucher; /* counted; of what was offered, or
 	                                 * found out by now */
 	time_t since;                   /* when the handshake was through */
+	bool given;                     /* a ticket has come */
 	bool offered;
 	bool resumed;
 	bool secured; /* the handshake has been through */
@@ -47,6 +48,10 @@ void tls_resume_install(SSL_CTX *ssl);
  * its SSL object for that; once the server has sent data without one before,
  * none is to be expected. */
 bool tls_resume_wants(const struct tls *t);
+/* A ticket has come; or data, with or without one before.  Of a server that
+ * hands out none, connection after connection, none is wanted any more. */
+void tls_resume_saw_ticket(struct tls *t);
+void tls_resume_saw_data(struct tls *t);
 
 /* When OpenSSL has done the handshake.  The first takes the verdict over if it
  * was a resumption; false if it was of nothing that we had offered.  The

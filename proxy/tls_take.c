@@ -321,6 +321,7 @@ tls_take_ticket(struct tls *t, const uint8_t *message, size_t len)
 {
 	struct records_io io = { .out_cap = TLS_SEALED_MAX(len) };
 
+	tls_resume_saw_ticket(t);
 	tls_take_spare(t);
 	if (t->ssl == NULL || (io.out = malloc(io.out_cap)) == NULL)
 		return;
