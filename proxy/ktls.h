@@ -71,8 +71,8 @@ int ktls_send_record(struct ktls *k, uint8_t type, const uint8_t *bytes,
 
 /*
  * As recv() has it, and of what type that was: many records of application
- * data, or one of another type.  0 bytes of KTLS_EOF: the peer's FIN.  If one
- * of another type is longer than `cap`, errno is EMSGSIZE.
+ * data, or one of another type (the rest of which comes next, if it is longer
+ * than `cap`).  0 bytes of KTLS_EOF: the peer's FIN.
  */
 #define KTLS_EOF  0
 #define KTLS_DATA 23

@@ -307,7 +307,8 @@ kernel_receive_one(struct leg *leg, uint8_t *place, size_t cap, size_t *n)
 /*
  * Until nothing more is there, for that has to be seen: a KeyUpdate behind data
  * is opened together with it, and the kernel does not say that it is there.
- * Behind a record without data nothing has been opened.
+ * Behind a record without data nothing has been opened, unless it came in
+ * pieces, for want of room.
  */
 enum leg_result
 leg_kernel_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
@@ -323,7 +324,8 @@ leg_kernel_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
 	}
 	if (max > LEG_RAW_MAX)
 		max = LEG_RAW_MAX;
-	while (r == LEG_OK && len < max && records < KERNEL_CONTROL_TURNS) {
+	while (r == LEG_OK && len < max &&
+	    (records < KERNEL_CONTROL_TURNS || !tls_rests(leg->tls))) {
 		r = kernel_receive_one(leg, place + len, max - len, &n);
 		len += n;
 		records += n == 0;

@@ -40,6 +40,7 @@
 #define TRIPS       100
 #define UPDATE_EACH 9 /* pieces */
 #define BLOCKED_MS  300
+#define EARLY       300000 /* that much waits in sockets */
 /* The last is not said before there is more to be said. */
 #define ANSWERS 3
 
@@ -65,6 +66,7 @@ static struct {
 	long legs;
 	size_t bulk;
 	bool rekeys;
+	size_t early; /* bytes of the client's, behind its handshake */
 	SSL_CTX *client, *server;
 	int listening;
 	bool bad;
@@ -161,13 +163,20 @@ end_secure(struct end *e, SSL_CTX *ctx)
 	SSL_set_msg_callback_arg(e->ssl, e);
 }
 
+static bool put(struct end *e, size_t len);
+
 static void *
 client_shake(void *arg)
 {
 	struct end *e = arg;
+	size_t n, left;
 
 	if (e->ssl != NULL && SSL_connect(e->ssl) != 1)
 		give_up("the client's handshake");
+	for (left = peer.early; left > 0 && e->good; left -= n) {
+		n = left < PIECE ? left : PIECE;
+		e->good = put(e, n);
+	}
 	return NULL;
 }
 
@@ -366,6 +375,36 @@ small_messages(void)
 	good = stat_becomes("TlsCurrTxSw", 0) && stat_becomes("TlsCurrRxSw", 0);
 	if (peer.legs >= 0)
 		say(good, "and of none once the session has ended");
+}
+
+static void *bulk_write(void *arg);
+
+/* Before the session is relayed: what waits, half a record too, is not lost
+ * when the kernel takes over behind it. */
+static void
+speaks_at_once(bool client)
+{
+	struct end c, s;
+	struct end *first = client ? &c : &s;
+	struct end *second = client ? &s : &c;
+	pthread_t thread;
+	bool good;
+
+	peer.early = client ? EARLY : 0;
+	open_session(&c, &s);
+	peer.early = 0;
+	first->bulk = EARLY;
+	if (!client && pthread_create(&thread, NULL, bulk_write, first) != 0)
+		give_up("thread");
+	good = get(second, EARLY) && first->good;
+	if (!client)
+		(void)pthread_join(thread, NULL);
+	good = trip(&c, &s, 1000) && good;
+	say(good, "the %s speaks at once", first->name);
+	if (peer.legs >= 0)
+		say(stat_becomes("TlsCurrTxSw", peer.legs),
+		    "and the kernel has the records after that");
+	close_session(&c, &s);
 }
 
 static void
@@ -730,6 +769,8 @@ main(int argc, char **argv)
 		give_up("certificate");
 	listen_at(peer.port);
 	small_messages();
+	speaks_at_once(true);
+	speaks_at_once(false);
 	key_updates();
 	tickets();
 	bulk();
