@@ -47,7 +47,7 @@ function long_name(peer) {
 function bar(x, y, peer,    length_, ours) {
 	ours = peer == "dbtls" || peer == "direct"
 	length_ = cost[peer] * SCALE
-	text(x + NAMES - 8, y + 11, ours ? "name ours" : "name", \
+	text(x + NAMES - 8, y + 11, ours ? "ours" : "name", \
 		long_name(peer))
 	printf "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"14\" " \
 		"rx=\"2\" class=\"%s\"/>\n", x + NAMES, y, length_, \
@@ -110,7 +110,8 @@ END {
 	print "text { font: 12px system-ui, sans-serif; fill: #444 }"
 	print ".head { font-size: 15px; font-weight: 600; fill: #111 }"
 	print ".title { font-weight: 600; fill: #222 }"
-	print ".name { text-anchor: end } .ours { font-weight: 600 }"
+	print ".name { text-anchor: end } " \
+		".ours { text-anchor: end; font-weight: 600 }"
 	print ".value { font-size: 11px; fill: #666 }"
 	print ".other { fill: #a8b0ba } .mine { fill: #1f6feb }"
 	print ".limit { stroke: #d1242f; stroke-width: 1.5; " \
