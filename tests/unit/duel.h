@@ -13,7 +13,7 @@
 
 #include "proxy/tls_records.h"
 
-#define DUEL_MAX     (4 * 1024 * 1024)
+#define DUEL_MAX     (2 * 1024 * 1024)
 #define DUEL_SUITES  3
 #define RECORD_TYPED 23 /* what a sealed record says it is */
 
