@@ -14,11 +14,10 @@
 #include "bench/load.h"
 
 #define EVENTS    256
-#define IN_FLIGHT 16u /* connections that are being opened */
-#define PATIENCE  100 /* milliseconds of one turn while they are */
-#define DEAD_MAX  64u /* of whom memory is kept a while */
-
-static const char name[] = "db.test"; /* in the certificate, both ways */
+#define IN_FLIGHT 16u       /* connections that are being opened */
+#define PATIENCE  100       /* milliseconds of one turn while they are */
+#define NAME      "db.test" /* in the certificate, both ways */
+#define DEAD_MAX  64u       /* of whom memory is kept a while */
 
 static struct sockaddr_in
 loopback(unsigned port)
@@ -86,6 +85,8 @@ fail:
 static bool
 end_secures(struct load *l, struct end *e)
 {
+	char name[] = NAME;
+
 	if (l->o->tls != (e->front ? TLS_FRONT : TLS_BACK))
 		return true;
 	e->ssl = SSL_new(l->context);

@@ -106,6 +106,8 @@ pair_begin(struct pair *p, const struct options *o)
 		.server = SSL_CTX_new(TLS_server_method()) };
 	if (p->client == NULL || p->server == NULL ||
 	    SSL_CTX_load_verify_file(p->client, o->ca) != 1 ||
+	    SSL_CTX_set_min_proto_version(p->server, TLS1_3_VERSION) != 1 ||
+	    SSL_CTX_set_ciphersuites(p->server, o->suite) != 1 ||
 	    SSL_CTX_use_certificate_chain_file(p->server, o->cert) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(p->server, o->key, SSL_FILETYPE_PEM) !=
 		1)
@@ -155,14 +157,15 @@ shake(struct pair *p, SSL *client, SSL *server)
 static SSL *
 client_new(struct pair *p, bool resume)
 {
+	char name[] = "db.test";
 	double began = own_seconds();
 	SSL *client = SSL_new(p->client);
 
 	if (client != NULL) {
 		SSL_set_connect_state(client);
 		(void)SSL_set_app_data(client, p);
-		(void)SSL_set1_host(client, "db.test");
-		(void)SSL_set_tlsext_host_name(client, "db.test");
+		(void)SSL_set1_host(client, name);
+		(void)SSL_set_tlsext_host_name(client, name);
 		if (resume && p->session != NULL)
 			(void)SSL_set_session(client, p->session);
 	}
