@@ -188,7 +188,7 @@ enum tls_result tls_kernel_sealed(struct tls *t, uint64_t records,
     struct records_orders *orders);
 /* close_notify, once: `orders` are empty the second time. */
 void tls_kernel_close(struct tls *t, struct records_orders *orders);
-/* The kernel could not go on: errno.  Always TLS_FAILED; the same of `orders`. */
+/* The kernel could not go on: errno.  Always TLS_FAILED; `orders` as above. */
 enum tls_result tls_kernel_failed(struct tls *t, int error,
     struct records_orders *orders);
 

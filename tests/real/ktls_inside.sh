@@ -8,6 +8,8 @@ readonly WORK DBTLS PEER NEWER
 readonly PROXY=7001 SERVER=7002
 # What follows is short, and many: their sum is what it takes.
 readonly BULK=4 BRIEF=1
+# One record for each leg with TLS 1.3 of each run.
+WRONG=0
 
 ok() { echo "ok $1"; }
 bad() { echo "bad $1"; }
@@ -71,6 +73,8 @@ dbtls_stop() {
 run() { # TEXT DBTLS-SSL PEER-SSL CLIENT SERVER PEER-ARGUMENT...
 	local text=$1 ours=$2 theirs=$3 client=$4 server=$5 line
 	shift 5
+	[[ " $* " == *" -v 1.2 "* ]] ||
+		WRONG=$((WRONG + $(legs_of "$client" "$server")))
 	dbtls_start "$ours"
 	(with "$theirs" "$PEER" -c "$client" -s "$server" -p $PROXY \
 		-l $SERVER -k "$WORK/peer.pem" "$@") 2>&1 |
@@ -108,6 +112,8 @@ library_of() { # own|newer
 }
 
 config plain tls
+echo "tls_stat at first:"
+cat /proc/net/tls_stat
 echo "Linux $(uname -r); own $(library_of own), newer $(library_of newer)"
 "$DBTLS" check -c "$WORK/dbtls.conf" | grep 'kernel TLS'
 
@@ -138,10 +144,26 @@ run "a key for 100 records" own own tls tls -n 2 -m $BULK -r
 config tls tls 'max = "1.2";'
 run "TLS 1.2 stays in dbtls" own own tls tls -n 0 -m $BRIEF -v 1.2
 
+# Every leg was both sealed and opened by the kernel, none is left, and of the
+# records that could not be opened each was one of the peers' wrong ones.
 echo "tls_stat at the end:"
 cat /proc/net/tls_stat
-for name in TlsCurrTxSw TlsCurrRxSw TlsDecryptError TlsTxRekeyError \
-	TlsRxRekeyError; do
-	echo "$name $(stat_of $name)"
-done
+stat_is() { # NAME NUMBER [least]
+	local is
+	is=$(stat_of "$1")
+	if [ "$is" = "$2" ] || { [ -n "${3:-}" ] && [ "$is" -gt "$2" ]; }; then
+		ok "tls_stat: $1 is $is"
+	else
+		bad "tls_stat: $1 is $is, wanted ${3:-} $2"
+	fi
+}
+stat_is TlsCurrTxSw 0
+stat_is TlsCurrRxSw 0
+stat_is TlsTxSw 200 least
+stat_is TlsRxSw "$(stat_of TlsTxSw)"
+stat_is TlsTxRekeyError 0
+stat_is TlsRxRekeyError 0
+stat_is TlsTxRekeyOk 100 least
+stat_is TlsRxRekeyOk "$(stat_of TlsRxRekeyReceived)"
+stat_is TlsDecryptError $WRONG
 exit 0
