@@ -1,0 +1,124 @@
+#!/bin/bash
+# Sessions of `openssl s_server` through the whole proxy: of those that come
+# after the first of each thread, 98 of a hundred at least are resumed.
+#
+# usage: test_resume.sh DBTLS CERTS
+set -u
+unset SSL_CERT_FILE SSL_CERT_DIR
+
+dbtls=$1
+certs=$2
+work=$(mktemp -d)
+proxy='' server=''
+failed=0
+readonly THREADS=2 CONNECTIONS=150 SHARE=98
+trap 'kill $proxy $server 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+
+complain() {
+	echo "FAIL $*"
+	failed=1
+}
+
+# Until the command succeeds, for at most 20 seconds.
+wait_for() { # COMMAND...
+	local end=$((SECONDS + 20))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+free_port() {
+	local try number
+	for try in {1..50}; do
+		number=$((20000 + (RANDOM + try) % 10000))
+		listens "$number" || break
+	done
+	echo "$number"
+}
+
+serve() { # OPTION...
+	port=$(free_port)
+	openssl s_server -accept "127.0.0.1:$port" -quiet -rev \
+		-cert "$certs/good.chain.pem" -key "$certs/good.key" "$@" \
+		>"$work/server.log" 2>&1 &
+	server=$!
+	wait_for listens "$port" || complain "no server: $(cat "$work/server.log")"
+}
+
+run() { # SETTINGS
+	listen=$(free_port)
+	cat >"$work/dbtls.conf" <<-CONF
+		threads = $THREADS;
+		endpoints = ( { name = "a"; engine = "tls";
+		    listen = "127.0.0.1:$listen"; accept = "reuseport";
+		    server = "127.0.0.1:$port"; server_name = "db.test";
+		    ca = [ "$certs/ca.crt" ]; $1 } );
+	CONF
+	rm -f "$work/log"
+	"$dbtls" run -c "$work/dbtls.conf" >"$work/log" 2>&1 &
+	proxy=$!
+	wait_for grep -qs event=start "$work/log" ||
+		complain "no proxy: $(cat "$work/log")"
+}
+
+# One at a time: the server serves no two at once.
+converse() { # CONNECTIONS
+	local i answer
+	for ((i = 0; i < $1; i++)); do
+		answer=
+		exec 3<>"/dev/tcp/127.0.0.1/$listen"
+		echo one >&3
+		read -r -t 20 answer <&3
+		exec 3>&-
+		[ "$answer" = eno ] || complain "an answer: $answer"
+	done
+}
+
+end() {
+	kill "$proxy" "$server"
+	wait "$proxy" "$server" 2>/dev/null
+	proxy='' server=''
+}
+
+count() { # REGEX
+	grep -Ec "event=session.open.*$1" "$work/log"
+}
+
+share() { # TEXT
+	local all resumed
+	converse "$CONNECTIONS"
+	wait_for [ "$(count '')" -ge "$CONNECTIONS" ]
+	all=$(($(count '') - THREADS))
+	resumed=$(count ' resumed=yes .*verified=full name="db.test"')
+	echo "$1: $resumed of $all resumed"
+	[ $((resumed * 100)) -ge $((all * SHARE)) ] ||
+		complain "$1: $resumed of $all resumed"
+}
+
+for version in -tls1_2 -tls1_3; do
+	for records in openssl direct; do
+		serve $version
+		run "tls = { records = \"$records\"; };"
+		share "$version, records $records"
+		end
+	done
+done
+
+# Session identifiers, where the server gives no tickets.
+serve -tls1_2 -no_ticket
+run ''
+share 'without tickets'
+end
+
+serve
+run 'tls = { resume = false; };'
+converse 10
+wait_for [ "$(count '')" -ge 10 ]
+[ "$(count ' resumed=yes ')" = 0 ] || complain 'resumed although it is off'
+[ "$(count ' resumed=no ')" = 10 ] || complain 'not counted'
+end
+
+exit $failed
