@@ -244,24 +244,28 @@ check_bytes(const struct micro *m, struct pair *p, size_t n)
 	return true;
 }
 
-/* Some of what is to be sent, if there is room. */
+/* As much of what is to be sent as there is room for: what comes next is then
+ * large as well. */
 static bool
-bulk_send(struct micro *m, struct pair *p, int fd)
+bulk_send(const struct micro *m, struct pair *p, int fd)
 {
-	const uint8_t *from = p->out != NULL ? p->out : m->chunk + p->last;
-	size_t len = p->out_left;
 	ssize_t n;
 
-	if (p->out == NULL && len > CHUNK)
-		len = CHUNK;
-	n = send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n == -1)
-		return errno == EAGAIN;
-	p->out_left -= (size_t)n;
-	if (p->out != NULL)
-		p->out += n;
-	else
+	while (p->out_left > 0) {
+		const uint8_t *from =
+		    p->out != NULL ? p->out : m->chunk + p->last;
+		size_t len = p->out_left;
+
+		if (p->out == NULL && len > CHUNK)
+			len = CHUNK;
+		n = send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n == -1)
+			return errno == EAGAIN;
+		p->out_left -= (size_t)n;
 		p->last = (uint8_t)(p->last + n);
+		if (p->out != NULL)
+			p->out += n;
+	}
 	return true;
 }
 
