@@ -106,10 +106,44 @@ void
 session_set_deadline(struct session *s, double seconds)
 {
 	struct timeval tv = times_interval(seconds);
+	struct worker *w = s->worker;
 
-	(void)event_del(&s->deadline);
-	if (seconds > 0)
-		(void)event_add(&s->deadline, &tv);
+	s->late = false;
+	if (seconds <= 0) {
+		if (s->deadline != NULL)
+			event_free(s->deadline);
+		s->deadline = NULL;
+		return;
+	}
+	if (s->deadline == NULL)
+		s->deadline = event_new(w->base, -1, 0, session_on_deadline, s);
+	if (s->deadline != NULL && event_add(s->deadline, &tv) == 0)
+		return;
+	s->late = w->late = true;
+	event_active(w->reap, 0, 0);
+}
+
+bool
+session_keep_address(struct kept_address **kept, const struct address *a)
+{
+	free(*kept);
+	if ((*kept = malloc(sizeof(**kept) + a->len)) == NULL)
+		return false;
+	(*kept)->len = a->len;
+	memcpy((*kept)->bytes, &a->sa, a->len);
+	return true;
+}
+
+struct address
+session_address(const struct kept_address *kept)
+{
+	struct address a = { .len = 0 };
+
+	if (kept == NULL)
+		return a;
+	a.len = kept->len;
+	memcpy(&a.sa, kept->bytes, kept->len);
+	return a;
 }
 
 /* Birth */
@@ -153,7 +187,10 @@ session_new(struct worker *w, const struct arrival *a)
 	const struct endpoint *e = a->endpoint;
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (s == NULL || (s->neg = negotiation_new(w->proxy, a)) == NULL) {
+	if (s == NULL || !session_keep_address(&s->client, &a->client) ||
+	    (s->neg = negotiation_new(w->proxy, a)) == NULL) {
+		if (s != NULL)
+			free(s->client);
 		free(s);
 		(void)close(a->fd);
 		if (a->admitted == REASON_NONE)
@@ -165,11 +202,8 @@ session_new(struct worker *w, const struct arrival *a)
 	s->endpoint = e;
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = a->admitted == REASON_NONE;
-	s->client = a->client;
 	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(&a->client);
 	s->started = times_now();
-	(void)event_assign(&s->deadline, w->base, -1, 0, session_on_deadline,
-	    s);
 	leg_init(&s->leg[LEG_SERVER]);
 	leg_init(&s->leg[LEG_CLIENT]);
 	dial_tune_socket(a->fd, e);
@@ -186,6 +220,8 @@ static void
 session_bury(struct session *s)
 {
 	struct worker *w = s->worker;
+	struct address client = session_address(s->client);
+	struct address server = session_address(s->address);
 
 	session_enter(s, SESSION_ENDED);
 	leg_close(&s->leg[LEG_CLIENT]);
@@ -195,18 +231,31 @@ session_bury(struct session *s)
 	free(s->redirect);
 	s->redirect = NULL;
 	if (s->key != NULL) {
-		cancels_remove(w->proxy->cancels, s->endpoint, s->key,
-		    &s->address);
+		cancels_remove(w->proxy->cancels, s->endpoint, s->key, &server);
 		explicit_bzero(s->key, sizeof(*s->key));
 		free(s->key);
 		s->key = NULL;
 	}
 	if (s->counted)
-		limits_leave(w->proxy->limits, s->endpoint, &s->client);
+		limits_leave(w->proxy->limits, s->endpoint, &client);
 	s->counted = false;
 	TAILQ_REMOVE(&w->sessions, s, link);
 	TAILQ_INSERT_TAIL(&w->ended, s, link);
 	event_active(w->reap, 0, 0);
+}
+
+/* Whose deadline could not be set.  Each may leave the list. */
+static void
+session_pass_deadlines(struct worker *w)
+{
+	struct session *s, *next;
+
+	w->late = false;
+	for (s = TAILQ_FIRST(&w->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->late)
+			session_on_deadline(-1, EV_TIMEOUT, s);
+	}
 }
 
 void
@@ -214,8 +263,12 @@ session_reap(struct worker *w)
 {
 	struct session *s;
 
+	if (w->late)
+		session_pass_deadlines(w);
 	while ((s = TAILQ_FIRST(&w->ended)) != NULL) {
 		TAILQ_REMOVE(&w->ended, s, link);
+		free(s->client);
+		free(s->address);
 		free(s);
 		worker_released(w);
 	}

@@ -12,11 +12,14 @@
 static void
 log_who(struct log_line *l, const struct session *s)
 {
+	struct address client = session_address(s->client);
+	struct address server = session_address(s->address);
+
 	log_uint(l, "session", s->id);
 	log_endpoint(l, s->endpoint);
-	log_address(l, "client", &s->client);
-	if (s->address.len > 0)
-		log_address(l, "server", &s->address);
+	log_address(l, "client", &client);
+	if (server.len > 0)
+		log_address(l, "server", &server);
 }
 
 /* One of the session's own says what the client asked for. */

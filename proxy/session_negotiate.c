@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/members.h"
 #include "proxy/times.h"
@@ -356,14 +357,19 @@ dialled(const struct dial_result *r, void *arg)
 		dial_failed(s, r);
 		return;
 	}
-	s->address = r->address;
+	if (!session_keep_address(&s->address, &r->address)) {
+		(void)close(r->fd);
+		session_refuse(s, REASON_INTERNAL, LEG_SERVER,
+		    "the proxy is out of memory", NULL, NULL);
+		return;
+	}
 	if (s->redirect == NULL)
 		s->server = (size_t)(r->server - s->endpoint->servers);
 	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
 	s->leg[LEG_SERVER].busy_poll_us = s->endpoint->busy_poll_us;
 	neg->n.connected = true;
-	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
+	neg->n.leg[LEG_SERVER].local = address_is_unix(&r->address);
 	neg->n.server_host = server_called(&s->endpoint->servers[s->server]);
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
@@ -584,8 +590,10 @@ server_of(const struct session *s)
 static void
 may_resume(const struct session *s, struct tls *tls, enum leg_id leg)
 {
+	struct address server = session_address(s->address);
+
 	if (leg == LEG_SERVER && s->redirect == NULL)
-		tls_resume(tls, &s->address);
+		tls_resume(tls, &server);
 }
 
 /* NULL if memory is short, or the negotiator's SNI cannot be one. */
@@ -676,11 +684,12 @@ static void
 remember_key(struct session *s)
 {
 	const struct neg_key *key = &s->neg->n.key;
+	struct address server = session_address(s->address);
 
 	if (key->len == 0 || (s->key = malloc(sizeof(*s->key))) == NULL)
 		return;
 	*s->key = *key;
-	cancels_add(s->worker->proxy->cancels, s->endpoint, key, &s->address,
+	cancels_add(s->worker->proxy->cancels, s->endpoint, key, &server,
 	    s->server);
 }
 

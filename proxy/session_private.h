@@ -64,6 +64,13 @@ struct negotiation {
 	char hint[NEG_TEXT_MAX + 1];
 };
 
+/* An address, in as much memory as it needs: what the longest would need was a
+ * quarter of a session at rest. */
+struct kept_address {
+	socklen_t len;
+	uint8_t bytes[];
+};
+
 struct session {
 	TAILQ_ENTRY(session) link;
 	struct worker *worker;
@@ -76,14 +83,15 @@ struct session {
 	bool draining; /* the deadline is that of the drain */
 	bool aborting; /* CLOSING ends by a reset */
 	enum reason reason;
-	struct address client;
-	struct address address; /* of the server; len 0: not connected */
-	size_t server;          /* its index in the endpoint */
+	bool late; /* its deadline could not be set: it has passed */
+	struct kept_address *client;
+	struct kept_address *address; /* of the server; NULL: not connected */
+	size_t server;                /* its index in the endpoint */
 	/* That one has sent us on to this one; NULL: nobody has. */
 	struct redirect *redirect;
 	unsigned redirects; /* how often that was */
 	struct leg leg[LEG_COUNT];
-	struct event deadline;
+	struct event *deadline;  /* NULL: none */
 	double started;          /* in seconds, as times_now() has it */
 	int64_t give_up_ms;      /* when CLOSING has had its time */
 	struct negotiation *neg; /* NULL once nothing can need it any more */
@@ -94,8 +102,15 @@ struct session {
 
 /* Moves the state; the only place that does. */
 void session_enter(struct session *s, enum session_state state);
-/* (Re)starts the one deadline; 0 seconds: none. */
+/* (Re)starts the one deadline; 0 seconds: none.  If memory for it is short, it
+ * passes at once. */
 void session_set_deadline(struct session *s, double seconds);
+
+/* In the place of what was kept; false if memory is short. */
+bool session_keep_address(struct kept_address **kept, const struct address *a)
+    __attribute__((warn_unused_result));
+/* len 0: none is kept. */
+struct address session_address(const struct kept_address *kept);
 
 /* The relay did not come about, or not again: logs, and tells the client if its
  * protocol has a way.  `text` goes to the log and to the client; `detail`

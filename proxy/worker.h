@@ -70,6 +70,7 @@ struct worker {
 	struct session_list sessions;
 	struct session_list ended; /* freed when the loop comes round */
 	struct event *reap;        /* activated to do that */
+	bool late; /* so that it passes deadlines that could not be set */
 	atomic_uint load; /* adopted, not released; for accept = "balance" */
 	struct worker_private *private; /* worker_private.h */
 };
