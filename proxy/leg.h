@@ -70,14 +70,14 @@ struct leg {
 	bool shut;             /* our direction is over once unsent is empty */
 	bool finished;         /* ... and now it is: FIN has been sent */
 	bool ended;            /* the peer's direction is over, in order */
+	bool owes;             /* more of ours is on its way to the socket */
+	bool kernel_wanted;    /* as soon as it can be: */
+	unsigned busy_poll_us; /* of its endpoint: set once it is open */
+	int error;             /* errno of what failed; 0: TLS or memory */
 	struct queue early;    /* ciphertext that came before its reader */
 	struct queue unsent;   /* for the socket */
-	bool owes;             /* more of ours is on its way to the socket */
-	unsigned busy_poll_us; /* of its endpoint: set once it is open */
 	/* Its records are the kernel's, and `unsent` is plaintext: ktls.h. */
 	struct leg_kernel *kernel;
-	bool kernel_wanted; /* ... or will be, as soon as it can be */
-	int error;          /* errno of what failed; 0: TLS or memory */
 	const struct leg_events *events;
 	void *arg;
 };

@@ -33,8 +33,8 @@ struct relay_flow {
 	struct leg *to;
 	uint64_t bytes;          /* sent on, as plaintext */
 	unsigned large_reads;    /* in a row; many make it splice */
-	size_t appetite;         /* the most that is received at once */
 	bool ended;              /* `from` has ended, and `to` was told */
+	size_t appetite;         /* the most that is received at once */
 	struct relay_pipe *pipe; /* NULL: copying */
 	size_t piped;            /* bytes in the pipe */
 	struct units *units;     /* shared by all that are not watched */
@@ -62,10 +62,10 @@ struct relay {
 	bool no_close_notify;      /* an end without one is in order */
 	bool running;              /* between relay_run() and relay_stop() */
 	bool starved;              /* ... relay_start(), of memory */
+	enum reason reason;        /* set by the first direction that ends */
 	struct leg *failed;        /* what relay_start() met, for relay_run() */
 	struct relay_flow *broken; /* ... by its units */
 	int64_t last_ms;    /* when something last moved, CLOCK_MONOTONIC */
-	enum reason reason; /* set by the first direction that ends */
 	const char *detail; /* why a leg failed; lives as long as the legs */
 	const struct relay_events *events;
 	void *arg;

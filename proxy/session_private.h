@@ -82,14 +82,14 @@ struct session {
 	bool opened;   /* it has come to its relay, once at least */
 	bool draining; /* the deadline is that of the drain */
 	bool aborting; /* CLOSING ends by a reset */
+	bool late;     /* its deadline could not be set: it has passed */
 	enum reason reason;
-	bool late; /* its deadline could not be set: it has passed */
+	unsigned redirects; /* how often a server has sent us on */
 	struct kept_address *client;
 	struct kept_address *address; /* of the server; NULL: not connected */
 	size_t server;                /* its index in the endpoint */
 	/* That one has sent us on to this one; NULL: nobody has. */
 	struct redirect *redirect;
-	unsigned redirects; /* how often that was */
 	struct leg leg[LEG_COUNT];
 	struct event *deadline;  /* NULL: none */
 	double started;          /* in seconds, as times_now() has it */
