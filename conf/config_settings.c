@@ -17,9 +17,9 @@
 #define THREADS_MAX      1024
 #define SECLEVEL_MAX     5
 /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 records of one key. */
-#define REKEY_MIN        100
-#define REKEY_MAX        16777216
-#define BUSY_POLL_MAX    1000 /* microseconds */
+#define REKEY_MIN     100
+#define REKEY_MAX     16777216
+#define BUSY_POLL_MAX 1000 /* microseconds */
 
 static const char *const level_words[] = { "debug", "info", "notice", "warn",
 	"err", NULL };

@@ -45,8 +45,8 @@ struct records_setup {
 	bool client;    /* we are TLS's client: only we may get tickets */
 	struct records_key receive;
 	struct records_key send;
-	/* No key of ours seals more records than this; and who has sealed as many
-	 * for us with one is asked to take the next. */
+	/* No key of ours seals more records than this; and who has sealed as
+	 * many for us with one is asked to take the next. */
 	uint64_t rekey;
 };
 
@@ -121,7 +121,7 @@ struct records_failure {
 	/* What follows "the server" or "the client", a literal; NULL where
 	 * memory was short or OpenSSL failed. */
 	const char *text;
-	int alert_received; /* of the peer's, which then was the reason; or -1 */
+	int alert_received; /* the peer's, which then was the reason; or -1 */
 	int alert_sent;     /* or -1 */
 };
 struct records_failure records_failure(const struct records *r);
