@@ -55,7 +55,8 @@ struct tls_effective {
 	char ciphers[4096]; /* names with ':' between, in order */
 	char groups[512];
 	int seclevel;
-	bool legacy; /* less than TLS 1.2 or level 2 is let through */
+	bool resumes; /* sessions of servers; of clients, who have tickets */
+	bool legacy;  /* less than TLS 1.2 or level 2 is let through */
 };
 void tls_context_effective(const struct tls_context *c,
     struct tls_effective *out);

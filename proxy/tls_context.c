@@ -468,6 +468,7 @@ tls_context_effective(const struct tls_context *c, struct tls_effective *out)
 	tls_effective_ciphers(c, out);
 	(void)snprintf(out->groups, sizeof(out->groups), "%s", c->groups);
 	out->seclevel = SSL_CTX_get_security_level(c->ssl);
+	out->resumes = c->leg == LEG_CLIENT || c->resume != NULL;
 	if (out->seclevel < TLS_SECLEVEL_MODERN)
 		out->legacy = true;
 	ERR_clear_error();

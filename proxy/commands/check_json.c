@@ -35,6 +35,7 @@ json_tls(struct json *j, const struct tls_effective *t)
 	json_bool(j, "legacy", t->legacy);
 	json_list(j, "ciphers", t->ciphers, ':');
 	json_list(j, "groups", t->groups, ':');
+	json_bool(j, "resumption", t->resumes);
 	json_end_object(j);
 }
 

@@ -119,6 +119,8 @@ print_tls(FILE *to, const struct checked *list, const struct checked *k,
 					: "toward the server of",
 		    same == k ? "this endpoint" : same->e->name);
 	row_list(to, "groups", t->groups);
+	row(to, "resumption", "%s",
+	    t->resumes ? "while the certificate is good" : "off");
 }
 
 static void
