@@ -4,10 +4,10 @@
  * Nothing is parsed and nothing copied that need not be.  All records of one
  * recv() are decrypted and sent by one send(), in full records where the other
  * leg has TLS; where neither has, a stream that comes in large pieces moves by
- * splice() through a pipe, for as long as it does.  A side that falls behind stops the other: what
- * waits for it is at most one recv().  An end of one direction is passed on in
- * order and the other goes on; an end without TLS's close_notify is passed on
- * as what it is, never as an orderly one.
+ * splice() through a pipe, for as long as it does.  A side that falls behind
+ * stops the other: what waits for it is at most one recv().  An end of one
+ * direction is passed on in order and the other goes on; an end without TLS's
+ * close_notify is passed on as what it is, never as an orderly one.
  *
  * A direction may have units (units.h) that are to be watched for one that
  * wakes the negotiator.  Once either direction has ended nobody is woken any
