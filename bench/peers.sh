@@ -29,7 +29,7 @@ readonly PEERS_POSTGRES='dbtls direct stunnel pgbouncer'
 readonly PEERS_MYSQL='dbtls direct router'
 readonly PEERS_PLAIN='dbtls copy haproxy haproxy-splice nginx nginx64 socat64'
 
-readonly POLL='busy_poll_us = 50;'
+readonly DIRECT='records = "direct";' POLL='busy_poll_us = 50;'
 
 program_of() { # PEER
 	case $1 in
@@ -54,7 +54,7 @@ peer_there() { # PEER
 	fi
 	has "$(program_of "$1")" || return 1
 	case $1 in
-	direct) dbtls_has 'tls = { records = "direct"; };' ;;
+	direct) dbtls_has "tls = { $DIRECT };" ;;
 	poll) dbtls_has "$POLL" ;;
 	esac
 }
@@ -79,8 +79,8 @@ peer_missing() {
 	for peer in haproxy nginx stunnel hitch socat pgbouncer; do
 		has "$(program_of $peer)" || echo "$peer"
 	done
-	peer_there direct || echo 'tls.records=direct'
-	peer_there poll || echo busy_poll_us
+	dbtls_has "tls = { $DIRECT };" || echo tls.records=direct
+	dbtls_has "$POLL" || echo busy_poll_us
 }
 
 peer_version() { # PEER
@@ -167,7 +167,7 @@ dbtls_run() { # FLAVOR PORT FILE RECORDS
 	exec "$BUILD/proxy/dbtls" run -c "$3.conf"
 }
 peer_dbtls() { dbtls_run "$@" ''; }
-peer_direct() { dbtls_run "$@" 'tls = { records = "direct"; };'; }
+peer_direct() { dbtls_run "$@" "tls = { $DIRECT };"; }
 peer_poll() { dbtls_run tls "$2" "$3" "$POLL"; }
 peer_copy() { exec "$BUILD/bench/copy" "$2" "$BACK"; } # FLAVOR PORT FILE
 
