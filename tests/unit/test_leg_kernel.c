@@ -294,7 +294,7 @@ scene_open(struct scene *s)
 	s->fd = fds[0];
 	s->endpoint = world_full();
 	s->endpoint->rekey_records = REKEY;
-	/* What a server sends behind its handshake is not what this is about. */
+	/* Tickets are for other tests. */
 	(void)SSL_CTX_set_num_tickets(peer, 0);
 	wire_open(&s->wire, s->endpoint, LEG_SERVER, &terms, peer);
 	tls_context_kernel(s->wire.context, ~0u);
