@@ -24,6 +24,7 @@
 
 #define RECORDS_SECRET_MAX 48 /* SHA-384 */
 #define RECORDS_HEAD       5
+#define RECORDS_IV         12
 /* RFC 8446, 5.2: a sealed record beyond its head. */
 #define RECORDS_SEALED_MAX (16384 + 256)
 
@@ -135,7 +136,7 @@ struct records_kernel_key {
 	uint16_t suite;
 	uint8_t key[32];
 	size_t key_len;
-	uint8_t iv[12];
+	uint8_t iv[RECORDS_IV];
 	uint64_t sequence;
 };
 bool records_kernel_key(const struct records *r, bool sending,

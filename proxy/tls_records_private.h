@@ -38,7 +38,6 @@ enum {
 #define RECORDS_TAG        16
 #define KEY_UPDATE_LEN     5
 #define ALERT_LEN          2
-#define RECORDS_IV         12
 
 struct records_suite_facts;
 

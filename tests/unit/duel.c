@@ -155,8 +155,6 @@ keep_secret(const SSL *ssl, const char *line)
 {
 	struct secrets *s = SSL_get_app_data(ssl);
 	uint8_t *to = NULL;
-	size_t i;
-	unsigned byte;
 
 	if (s == NULL)
 		return;
@@ -166,11 +164,8 @@ keep_secret(const SSL *ssl, const char *line)
 		to = s->server;
 	if (to == NULL)
 		return;
-	line = strrchr(line, ' ') + 1;
-	for (i = 0; line[2 * i] != '\0'; i++) {
-		assert(sscanf(line + 2 * i, "%2x", &byte) == 1);
-		to[i] = (uint8_t)byte;
-	}
+	assert(OPENSSL_hexstr2buf_ex(to, RECORDS_SECRET_MAX, NULL,
+		   strrchr(line, ' ') + 1, '\0') == 1);
 }
 
 void
