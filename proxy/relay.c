@@ -21,25 +21,22 @@
 #define RELAY_SPLICE_AFTER 3
 #define RELAY_SPLICE_LEAST ((size_t)64 * 1024)
 #define RELAY_PIPE_SIZE    (1024 * 1024)
-/* Pipes cost descriptors: a thread keeps at most this many, and whoever needs
- * one more takes it from the stream that has not used its own for longest. */
+/* Pipes cost descriptors: a thread has at most this many.  One is lent for as
+ * long as there are bytes in it, so few are needed. */
 #define RELAY_PIPES_MAX 64
 
 struct relay_pipe {
-	TAILQ_ENTRY(relay_pipe) link;
-	struct relay_flow *flow; /* that has it; NULL: it is spare */
+	SLIST_ENTRY(relay_pipe) link;
 	int in;
 	int out;
 };
-TAILQ_HEAD(relay_pipes, relay_pipe);
 
 struct relay_buffers {
 	struct leg_buffers leg;
 	uint8_t rewritten[NEG_REWRITE_MAX];
-	struct relay_pipes spare;
-	struct relay_pipes lent; /* in the order of their last use */
-	unsigned pipes;          /* that exist, in either */
-	struct units none;       /* of every stream that is not watched */
+	SLIST_HEAD(, relay_pipe) spare;
+	unsigned pipes;    /* that exist, lent or spare */
+	struct units none; /* of every stream that is not watched */
 };
 
 static void relay_readable(struct leg *leg, void *arg);
@@ -60,8 +57,7 @@ relay_buffers_new(void)
 
 	if (b == NULL)
 		return NULL;
-	TAILQ_INIT(&b->spare);
-	TAILQ_INIT(&b->lent);
+	SLIST_INIT(&b->spare);
 	units_init(&b->none, NULL);
 	return b;
 }
@@ -82,8 +78,8 @@ relay_buffers_free(struct relay_buffers *b)
 
 	if (b == NULL)
 		return;
-	while ((p = TAILQ_FIRST(&b->spare)) != NULL) {
-		TAILQ_REMOVE(&b->spare, p, link);
+	while ((p = SLIST_FIRST(&b->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&b->spare, link);
 		relay_pipe_free(b, p);
 	}
 	explicit_bzero(&b->leg, sizeof(b->leg));
@@ -101,19 +97,14 @@ relay_leg_buffers(struct relay_buffers *b)
 static void
 relay_pipe_put(struct relay *r, struct relay_flow *f)
 {
-	struct relay_pipe *p = f->pipe;
-
-	if (p == NULL)
+	if (f->pipe == NULL)
 		return;
-	TAILQ_REMOVE(&r->buffers->lent, p, link);
-	p->flow = NULL;
 	if (f->piped == 0)
-		TAILQ_INSERT_HEAD(&r->buffers->spare, p, link);
+		SLIST_INSERT_HEAD(&r->buffers->spare, f->pipe, link);
 	else
-		relay_pipe_free(r->buffers, p);
+		relay_pipe_free(r->buffers, f->pipe);
 	f->pipe = NULL;
 	f->piped = 0;
-	f->large_reads = 0;
 }
 
 static struct relay_pipe *
@@ -136,44 +127,19 @@ relay_pipe_new(struct relay_buffers *b)
 	return p;
 }
 
-static struct relay_pipe *
-relay_pipe_take_back(struct relay_buffers *b)
-{
-	struct relay_pipe *p = TAILQ_FIRST(&b->lent);
-
-	if (p == NULL || p->flow->piped > 0)
-		return NULL;
-	TAILQ_REMOVE(&b->lent, p, link);
-	p->flow->pipe = NULL;
-	p->flow->large_reads = 0;
-	return p;
-}
-
-static void
-relay_pipe_use(struct relay_buffers *b, struct relay_pipe *p)
-{
-	TAILQ_REMOVE(&b->lent, p, link);
-	TAILQ_INSERT_TAIL(&b->lent, p, link);
-}
-
-/* If none is to be had, copying does as well. */
-static void
+/* False: none is to be had, and copying does as well. */
+static bool
 relay_pipe_get(struct relay *r, struct relay_flow *f)
 {
 	struct relay_buffers *b = r->buffers;
-	struct relay_pipe *p;
 
-	if ((p = TAILQ_FIRST(&b->spare)) != NULL)
-		TAILQ_REMOVE(&b->spare, p, link);
+	if (f->pipe != NULL)
+		return true;
+	if ((f->pipe = SLIST_FIRST(&b->spare)) != NULL)
+		SLIST_REMOVE_HEAD(&b->spare, link);
 	else if (b->pipes < RELAY_PIPES_MAX)
-		p = relay_pipe_new(b);
-	else
-		p = relay_pipe_take_back(b);
-	if (p == NULL)
-		return;
-	p->flow = f;
-	TAILQ_INSERT_TAIL(&b->lent, p, link);
-	f->pipe = p;
+		f->pipe = relay_pipe_new(b);
+	return f->pipe != NULL;
 }
 
 int64_t
@@ -520,23 +486,25 @@ relay_splice_out(struct relay *r, struct relay_flow *f)
 	return RELAY_AGAIN;
 }
 
-/* Large ones count up to where it gets a pipe, small ones down from there to
- * where it has none; before, they must come in a row. */
+/* Large ones count up to where it goes through a pipe, small ones down from
+ * there to where it does not; before, they must come in a row. */
 static void
 relay_judge_read(struct relay_flow *f, size_t n)
 {
-	if (n >= RELAY_SPLICE_LEAST && f->pipe != NULL)
-		f->large_reads = RELAY_SPLICE_AFTER;
-	else if (n >= RELAY_SPLICE_LEAST)
+	if (n >= RELAY_SPLICE_LEAST && f->large_reads < RELAY_SPLICE_AFTER)
 		f->large_reads++;
-	else if (f->pipe != NULL)
-		f->large_reads--;
-	else
+	else if (n < RELAY_SPLICE_LEAST && !f->splices)
 		f->large_reads = 0;
+	else if (n < RELAY_SPLICE_LEAST)
+		f->large_reads--;
+	if (f->large_reads == RELAY_SPLICE_AFTER)
+		f->splices = true;
+	else if (f->large_reads == 0)
+		f->splices = false;
 }
 
 static enum relay_next
-relay_splice(struct relay *r, struct relay_flow *f)
+relay_splice_in(struct relay *r, struct relay_flow *f)
 {
 	enum relay_next next;
 	ssize_t n;
@@ -558,15 +526,22 @@ relay_splice(struct relay *r, struct relay_flow *f)
 	}
 	r->last_ms = relay_now_ms();
 	f->piped += (size_t)n;
-	relay_pipe_use(r->buffers, f->pipe);
 	relay_judge_read(f, (size_t)n);
 	next = relay_splice_out(r, f);
-	if (next == RELAY_AGAIN && f->large_reads == 0)
-		relay_pipe_put(r, f);
 	/* There is hardly more by now, and to ask would be one call more. */
 	return next == RELAY_AGAIN && (size_t)n < RELAY_SPLICE_LEAST
 	    ? RELAY_REST
 	    : next;
+}
+
+static enum relay_next
+relay_splice(struct relay *r, struct relay_flow *f)
+{
+	enum relay_next next = relay_splice_in(r, f);
+
+	if (next != RELAY_OVER && f->piped == 0)
+		relay_pipe_put(r, f);
+	return next;
 }
 
 static void
@@ -613,9 +588,6 @@ relay_copy(struct relay *r, struct relay_flow *f)
 	}
 	relay_adapt(f);
 	relay_judge_read(f, received);
-	if (f->large_reads >= RELAY_SPLICE_AFTER && relay_may_splice(r, f) &&
-	    !leg_blocked(f->to))
-		relay_pipe_get(r, f);
 	return more && f->appetite > RELAY_APPETITE_LEAST ? RELAY_AGAIN
 							  : RELAY_REST;
 }
@@ -627,7 +599,9 @@ relay_turn(struct relay *r, struct relay_flow *f)
 		leg_want_read(f->from, false);
 		return RELAY_REST;
 	}
-	return f->pipe != NULL ? relay_splice(r, f) : relay_copy(r, f);
+	if (f->splices && relay_may_splice(r, f) && relay_pipe_get(r, f))
+		return relay_splice(r, f);
+	return relay_copy(r, f);
 }
 
 static void
@@ -666,8 +640,11 @@ relay_flushed(struct leg *leg, void *arg)
 	r->last_ms = relay_now_ms();
 	if (relay_check_end(r))
 		return;
-	if (f->piped > 0 && relay_splice_out(r, f) != RELAY_AGAIN)
-		return;
+	if (f->piped > 0) {
+		if (relay_splice_out(r, f) != RELAY_AGAIN)
+			return;
+		relay_pipe_put(r, f);
+	}
 	if (f->ended)
 		return;
 	leg_want_read(f->from, true);

@@ -32,10 +32,11 @@ struct relay_flow {
 	struct leg *from;
 	struct leg *to;
 	uint64_t bytes;          /* sent on, as plaintext */
-	unsigned large_reads;    /* in a row; many make it splice */
+	uint8_t large_reads;     /* in a row; so many make it splice */
+	bool splices;            /* through a pipe, where one is to be had */
 	bool ended;              /* `from` has ended, and `to` was told */
 	size_t appetite;         /* the most that is received at once */
-	struct relay_pipe *pipe; /* NULL: copying */
+	struct relay_pipe *pipe; /* lent while there are bytes in it */
 	size_t piped;            /* bytes in the pipe */
 	struct units *units;     /* shared by all that are not watched */
 };
