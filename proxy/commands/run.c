@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "proxy/commands/options.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/notify.h"
 #include "proxy/secrets.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
@@ -28,6 +30,9 @@
 #define STOP_SECONDS 2
 #define DAY_SECONDS  86400
 #define EXPIRY_DAYS  30
+/* What the service manager gives us beyond the time that sessions have. */
+#define DRAIN_MARGIN 10
+#define USEC_PER_SEC 1e6
 
 static const int run_signals[] = { SIGTERM, SIGINT, SIGUSR1 };
 #define RUN_SIGNALS (sizeof(run_signals) / sizeof(run_signals[0]))
@@ -157,6 +162,47 @@ log_expiry(const struct expiry *x, void *arg)
 	log_close(&l);
 }
 
+/* A manager that cannot be told takes us for dead in the end, and is not told
+ * why: the log is where that is found. */
+static void __attribute__((format(printf, 1, 2))) tell(const char *fmt, ...)
+{
+	char text[NOTIFY_TEXT_MAX];
+	struct err err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (notify_send(getenv(NOTIFY_VARIABLE), text, &err) == -1)
+		log_event(LEVEL_WARN, "notify.failed", NULL, "%s", err.text);
+}
+
+static void
+tell_ready(const struct run *r)
+{
+	tell("READY=1\nSTATUS=%zu endpoints on %zu addresses",
+	    r->config->nendpoints, r->proxy->nsets);
+}
+
+/* The longest that any session may still take; endless is not an answer, and
+ * the manager's own limit then holds. */
+static void
+tell_stopping(const struct run *r)
+{
+	double longest = 0, drain;
+	size_t i;
+
+	for (i = 0; i < r->config->nendpoints; i++) {
+		drain = r->config->endpoints[i]->timeouts.drain;
+		if (drain > longest)
+			longest = drain;
+	}
+	tell("STOPPING=1\nSTATUS=waiting for %u sessions\n"
+	     "EXTEND_TIMEOUT_USEC=%.0f",
+	    atomic_load(&r->proxy->sessions),
+	    (longest + DRAIN_MARGIN) * USEC_PER_SEC);
+}
+
 static void
 on_daily(evutil_socket_t fd, short what, void *arg)
 {
@@ -202,6 +248,7 @@ run_drain(struct run *r)
 	log_event(LEVEL_INFO, "drain", NULL,
 	    "no more connections are accepted; sessions still open: %u",
 	    atomic_load(&r->proxy->sessions));
+	tell_stopping(r);
 	proxy_drain(r->proxy);
 	(void)event_add(r->idle, &poll);
 }
@@ -305,6 +352,7 @@ run_loop(struct run *r, struct err *err)
 		return fail(err, EXIT_INTERNAL);
 	r->started = seconds_now();
 	log_start(r);
+	tell_ready(r);
 	on_daily(-1, 0, r);
 	if (event_base_dispatch(r->base) == -1) {
 		(void)err_set(err, "run: the event loop has failed");

@@ -174,9 +174,49 @@ expiring() {
 		complain "an anchor is told more than once, or one too many"
 }
 
+# A service manager: ready means that it listens, and the end is announced.
+manager() { # SOCKET CONNECT-TO
+	python3 - "$1" "$2" <<-'END'
+		import socket, sys
+		told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		told.settimeout(20)
+		told.bind(sys.argv[1])
+		print("bound", flush=True)
+		ready = told.recv(4096).decode().split("\n")
+		client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		client.connect(sys.argv[2])
+		print("ready" if "READY=1" in ready else ready, flush=True)
+		stopping = told.recv(4096).decode().split("\n")
+		print("stopping" if "STOPPING=1" in stopping else stopping,
+		    *[s for s in stopping if s.startswith("EXTEND")], flush=True)
+	END
+}
+
+notified() {
+	configure 127.0.0.1:0
+	manager "$work/notify" "$work/socket" >"$work/told" 2>&1 &
+	local manager=$!
+	wait_for has bound "$work/told" || complain "no manager"
+	NOTIFY_SOCKET=$work/notify start -c "$work/conf"
+	wait_for has ready "$work/told" ||
+		complain "the manager was not told: $(cat "$work/told")"
+	kill -TERM "$pid"
+	wait "$manager"
+	grep -qx 'stopping EXTEND_TIMEOUT_USEC=40000000' "$work/told" ||
+		complain "of the end it was told $(cat "$work/told")"
+	ended 0
+
+	NOTIFY_SOCKET=$work/none start -c "$work/conf"
+	wait_for has '"event":"notify.failed".*cannot be told' "$work/log" ||
+		complain "a manager that is away is not logged"
+	kill -TERM "$pid"
+	ended 0
+}
+
 usage
 information
 process
+notified
 closed
 flags
 expiring
