@@ -10,10 +10,13 @@
 #include "conf/words.h"
 
 #define NAME_LEN_MAX 64
-#define PIN_PREFIX   "sha256//"
-#define PIN_BASE64   44 /* of 32 bytes: 43 characters and one '=' */
-#define DIGEST_LEN   32
-#define BASE64_BITS  6
+#define USER_LEN_MAX 32
+#define USER_LETTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+#define PIN_PREFIX  "sha256//"
+#define PIN_BASE64  44 /* of 32 bytes: 43 characters and one '=' */
+#define DIGEST_LEN  32
+#define BASE64_BITS 6
 
 int
 check_name(const char *text, struct err *err)
@@ -241,14 +244,51 @@ check_cidr(const char *text, struct err *err)
 		    "\"%s\" is no network; write "
 		    "\"10.1.0.0/16\", \"2001:db8::/32\" or an address alone",
 		    text);
-	if (cidr_is_exact(&c))
+	return check_prefix(text, &c, err);
+}
+
+/* Whoever may say for whom he speaks could be anybody's spokesman. */
+int
+check_proxy_accept(const char *text, struct err *err)
+{
+	struct cidr c;
+
+	if (check_cidr(text, err) == -1)
+		return -1;
+	if (!cidr_parse(text, &c) || !cidr_is_everyone(&c))
 		return 0;
 	for (bit = c.bits; bit < sizeof(c.bytes) * 8; bit++)
 		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 	return err_set(err,
-	    "\"%s\" has bits beyond its prefix; did you mean "
-	    "\"%s\"?",
-	    text, cidr_format(&c, fixed, sizeof(fixed)));
+	    "\"%s\" would let everyone say that they are anyone; write the "
+	    "addresses of your load balancers",
+	    text);
+}
+
+/* As useradd(8) takes them, and no number. */
+static bool
+is_user_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= USER_LEN_MAX &&
+	    (isalpha((unsigned char)text[0]) || text[0] == '_') &&
+	    strspn(text, USER_LETTERS) == len;
+}
+
+int
+check_user(const char *text, struct err *err)
+{
+	if (!is_user_name(text))
+		return err_set(err,
+		    "\"%s\" is no user's name; write one that /etc/passwd has, "
+		    "as \"dbtls\"",
+		    text);
+	if (strcmp(text, "root") != 0)
+		return 0;
+	return err_set(err,
+	    "is who the proxy is to be no longer; make a user for it, as "
+	    "`useradd --system dbtls` does");
 }
 
 int

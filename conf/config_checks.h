@@ -22,6 +22,8 @@ int check_server_dn(const char *text, struct err *err);
 int check_sni(const char *text, struct err *err);
 int check_pin(const char *text, struct err *err);
 int check_cidr(const char *text, struct err *err);
+int check_proxy_accept(const char *text, struct err *err);
+int check_user(const char *text, struct err *err);
 int check_source(const char *text, struct err *err);
 int check_log_to(const char *text, struct err *err);
 int check_client_ca(const char *text, struct err *err);

@@ -342,6 +342,8 @@ endpoint_build(struct builder *b, const struct draft *d)
 	return e;
 fail:
 	endpoint_free(e);
+	    build_cidrs(draft_value(d, SETTING_PROXY_ACCEPT),
+		&e->proxy_accept) == -1 ||
 	return NULL;
 }
 
@@ -406,3 +408,4 @@ endpoint_free(struct endpoint *e)
 	free(e->file);
 	free(e);
 }
+	free(e->proxy_accept.list);

@@ -60,6 +60,15 @@ enum server_order {
 	SERVER_ORDER_RANDOM
 };
 enum accept_mode {
+/* How connections come to its listeners that were going elsewhere: by a rule
+ * that rewrites where to (SO_ORIGINAL_DST says where that was), or by one that
+ * leaves them as they are (the socket's own address says it). */
+enum transparent {
+	TRANSPARENT_OFF = 0,
+	TRANSPARENT_REDIRECT,
+	TRANSPARENT_TPROXY,
+};
+
 	ACCEPT_BALANCE = 0,
 	ACCEPT_REUSEPORT
 };
@@ -67,6 +76,10 @@ enum client_verify {
 	CLIENT_VERIFY_NONE = 0,
 	CLIENT_VERIFY_OPTIONAL,
 	CLIENT_VERIFY_REQUIRE,
+};
+enum proxy_send {
+	PROXY_SEND_OFF = 0,
+	PROXY_SEND_V2
 };
 
 /* TLS versions as OpenSSL counts them (0x0303 is 1.2); 0: no bound. */
@@ -106,6 +119,10 @@ struct endpoint {
 
 	enum ssl_mode mode;
 	struct trust *trust;      /* NULL for mode none */
+	unsigned max_session_rate;        /* new ones a second; 0: none */
+	/* Whose connections begin with a PROXY header; empty: nobody's do. */
+	struct cidr_list proxy_accept;
+	enum proxy_send proxy_send;
 	struct keypair *identity; /* NULL: no certificate is shown */
 	struct tls_settings tls;
 
