@@ -336,14 +336,14 @@ endpoint_build(struct builder *b, const struct draft *d)
 	    build_listens(d, e) == -1 || build_servers(b, d, e) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_ALLOW), &e->allow) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_DENY), &e->deny) == -1 ||
+	    build_cidrs(draft_value(d, SETTING_PROXY_ACCEPT),
+		&e->proxy_accept) == -1 ||
 	    build_labels(d, e) == -1 || options_build(d, e) == -1)
 		goto fail;
 	build_tls(d, e);
 	return e;
 fail:
 	endpoint_free(e);
-	    build_cidrs(draft_value(d, SETTING_PROXY_ACCEPT),
-		&e->proxy_accept) == -1 ||
 	return NULL;
 }
 
@@ -402,10 +402,10 @@ endpoint_free(struct endpoint *e)
 	tls_settings_fini(&e->client_tls);
 	free(e->allow.list);
 	free(e->deny.list);
+	free(e->proxy_accept.list);
 	free(e->listens);
 	options_free(e);
 	free(e->name);
 	free(e->file);
 	free(e);
 }
-	free(e->proxy_accept.list);

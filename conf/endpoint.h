@@ -55,11 +55,6 @@ struct server {
  * host.  NULL for a unix socket. */
 const char *server_called(const struct server *s);
 
-enum server_order {
-	SERVER_ORDER_FIRST = 0,
-	SERVER_ORDER_RANDOM
-};
-enum accept_mode {
 /* How connections come to its listeners that were going elsewhere: by a rule
  * that rewrites where to (SO_ORIGINAL_DST says where that was), or by one that
  * leaves them as they are (the socket's own address says it). */
@@ -69,17 +64,22 @@ enum transparent {
 	TRANSPARENT_TPROXY,
 };
 
+enum server_order {
+	SERVER_ORDER_FIRST = 0,
+	SERVER_ORDER_RANDOM
+};
+enum accept_mode {
 	ACCEPT_BALANCE = 0,
 	ACCEPT_REUSEPORT
+};
+enum proxy_send {
+	PROXY_SEND_OFF = 0,
+	PROXY_SEND_V2
 };
 enum client_verify {
 	CLIENT_VERIFY_NONE = 0,
 	CLIENT_VERIFY_OPTIONAL,
 	CLIENT_VERIFY_REQUIRE,
-};
-enum proxy_send {
-	PROXY_SEND_OFF = 0,
-	PROXY_SEND_V2
 };
 
 /* TLS versions as OpenSSL counts them (0x0303 is 1.2); 0: no bound. */
@@ -110,6 +110,10 @@ struct endpoint {
 	struct cidr_list deny;
 	unsigned max_sessions;            /* 0: no limit of its own */
 	unsigned max_sessions_per_client; /* by address; 0: none */
+	unsigned max_session_rate;        /* new ones a second; 0: none */
+	/* Whose connections begin with a PROXY header; empty: nobody's do. */
+	struct cidr_list proxy_accept;
+	enum proxy_send proxy_send;
 
 	struct server *servers;
 	size_t nservers;
@@ -119,10 +123,6 @@ struct endpoint {
 
 	enum ssl_mode mode;
 	struct trust *trust;      /* NULL for mode none */
-	unsigned max_session_rate;        /* new ones a second; 0: none */
-	/* Whose connections begin with a PROXY header; empty: nobody's do. */
-	struct cidr_list proxy_accept;
-	enum proxy_send proxy_send;
 	struct keypair *identity; /* NULL: no certificate is shown */
 	struct tls_settings tls;
 
