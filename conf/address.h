@@ -67,6 +67,13 @@ struct cidr_list {
 bool cidr_parse(const char *text, struct cidr *out);
 bool cidr_list_has(const struct cidr_list *l, const struct address *a);
 
+/* Is it one of these, and of that family? */
+bool cidr_has(const struct cidr *c, const struct address *a);
+bool cidr_equal(const struct cidr *a, const struct cidr *b);
+bool cidr_is_v4(const struct cidr *c);
+/* That address alone; false for a unix socket. */
+bool cidr_of_address(const struct address *a, struct cidr *out);
+
 /* No bit is set beyond the prefix: "10.1.0.0/8" is probably a slip. */
 bool cidr_is_exact(const struct cidr *c);
 bool cidr_is_everyone(const struct cidr *c); /* of either family */

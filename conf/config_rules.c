@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/config_bridge.h"
 #include "conf/config_dms.h"
 #include "conf/config_endpoint.h"
 #include "conf/config_engines.h"
@@ -303,7 +304,7 @@ open_listener(const struct endpoint *e)
 		if (!address_is_loopback(&e->listens[i]))
 			return &e->listens[i];
 	}
-	return NULL;
+	return endpoint_is_local(e) || e->nlistens == 0 ? NULL : e->listens;
 }
 
 static void
@@ -393,7 +394,7 @@ check_server(struct rules *r, size_t n)
 	const struct draft *d = r->d->children[n];
 	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && e->transparent == TRANSPARENT_OFF; i++) {
 		if (same_server(&e->servers[i], s))
 			draft_problem(d, SETTING_SERVER_ADDRESS,
 			    !endpoint_pairs(e), r->problems,
@@ -402,7 +403,8 @@ check_server(struct rules *r, size_t n)
 	if (s->fixed.len == 0)
 		return;
 	if (address_is_unix(&s->fixed)) {
-		if (e->mode != SSL_MODE_NONE)
+		if (e->mode != SSL_MODE_NONE &&
+		    e->transparent == TRANSPARENT_OFF)
 			draft_problem(d, SETTING_SERVER_ADDRESS, false,
 			    r->problems,
 			    "is a unix socket, which has no "
@@ -650,6 +652,7 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 
 	for (i = 0; i < COUNT_OF(all); i++)
 		all[i](&r);
+	rules_check_bridge(d, e, p);
 	if (e->ops != NULL)
 		rules_check_engine(d, e, p);
 }
@@ -688,14 +691,22 @@ check_listen(const struct draft *const d[2], const struct endpoint *const e[2],
 	char path[DRAFT_PATH_MAX];
 
 	for (i = 0; i < n; i++) {
-		if (!address_overlaps(&e[0]->listens[i], &e[1]->listens[mine]))
+		if (!address_overlaps(&e[0]->listens[i],
+			&e[1]->listens[mine]) ||
+		    rules_may_share(e[0], &e[0]->listens[i], e[1],
+			&e[1]->listens[mine]))
 			continue;
 		other = listen_text(d[0], i);
 		draft_path(d[1], "listen", path);
 		if (strcmp(at->s, other->s) == 0)
 			problem_add(p, false, d[1]->file, at->line, path,
-			    "\"%s\" is used twice; the first time in %s:%u",
-			    at->s, d[0]->file, other->line);
+			    "\"%s\" is used twice; the first time in %s:%u%s",
+			    at->s, d[0]->file, other->line,
+			    e[0] != e[1] &&
+				    (e[0]->transparent || e[1]->transparent)
+				? "; endpoints share an address only if all "
+				  "of them are transparent, in the same way"
+				: "");
 		else
 			problem_add(p, false, d[1]->file, at->line, path,
 			    "\"%s\" overlaps with \"%s\" of %s:%u", at->s,
@@ -731,6 +742,8 @@ rules_check_together(struct draft *const *drafts, struct endpoint *const *list,
 			const struct endpoint *e[2] = { list[j], list[i] };
 
 			check_listens(d, e, p);
+			if (i != j)
+				rules_check_destinations(d, e, p);
 		}
 	}
 }
