@@ -98,6 +98,64 @@ server_parse(const char *text, char host[HOST_MAX], uint16_t *port,
 	    host);
 }
 
+bool
+network_is_meant(const char *text)
+{
+	return strncmp(text, "unix:", strlen("unix:")) != 0 &&
+	    strchr(text, '/') != NULL;
+}
+
+/* "did you mean" the network that it lies in? */
+static int
+check_prefix(const char *text, const struct cidr *given, struct err *err)
+{
+	struct cidr c = *given;
+	char fixed[CIDR_TEXT_MAX];
+	unsigned bit;
+
+	if (cidr_is_exact(&c))
+		return 0;
+	for (bit = c.bits; bit < sizeof(c.bytes) * 8; bit++)
+		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	return err_set(err,
+	    "\"%s\" has bits beyond its prefix; did you mean "
+	    "\"%s\"?",
+	    text, cidr_format(&c, fixed, sizeof(fixed)));
+}
+
+int
+network_parse(const char *text, struct cidr *network, uint16_t *port,
+    struct err *err)
+{
+	char host[HOST_MAX];
+
+	if (cidr_parse(text, network))
+		return check_prefix(text, network, err);
+	if (address_split(text, host, port, err) == -1)
+		return -1;
+	if (!cidr_parse(host, network))
+		return err_set(err,
+		    "\"%s\" is no network; write \"10.1.0.0/16:PORT\" or "
+		    "\"[2001:db8::/32]:PORT\"",
+		    host);
+	return check_prefix(host, network, err);
+}
+
+static int
+check_network(const char *text, uint16_t *port, struct err *err)
+{
+	struct cidr network;
+
+	if (network_parse(text, &network, port, err) == -1)
+		return -1;
+	if (cidr_is_everyone(&network))
+		return err_set(err,
+		    "\"%s\" is every address there is; name the networks that "
+		    "the databases are in",
+		    text);
+	return 0;
+}
+
 int
 check_server(const char *text, struct err *err)
 {
@@ -105,7 +163,9 @@ check_server(const char *text, struct err *err)
 	char host[HOST_MAX];
 	uint16_t port = 1;
 
-	if (server_parse(text, host, &port, &fixed, err) == -1)
+	if ((network_is_meant(text)
+		    ? check_network(text, &port, err)
+		    : server_parse(text, host, &port, &fixed, err)) == -1)
 		return -1;
 	if (port == 0)
 		return err_set(err, "\"%s\" has port 0, where nobody listens",
@@ -236,8 +296,6 @@ int
 check_cidr(const char *text, struct err *err)
 {
 	struct cidr c;
-	unsigned bit;
-	char fixed[CIDR_TEXT_MAX];
 
 	if (!cidr_parse(text, &c))
 		return err_set(err,
@@ -257,8 +315,6 @@ check_proxy_accept(const char *text, struct err *err)
 		return -1;
 	if (!cidr_parse(text, &c) || !cidr_is_everyone(&c))
 		return 0;
-	for (bit = c.bits; bit < sizeof(c.bytes) * 8; bit++)
-		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 	return err_set(err,
 	    "\"%s\" would let everyone say that they are anyone; write the "
 	    "addresses of your load balancers",
@@ -296,11 +352,12 @@ check_source(const char *text, struct err *err)
 {
 	struct address a;
 
-	if (address_parse_ip(text, 0, &a))
+	if (strcmp(text, SOURCE_CLIENT) == 0 || address_parse_ip(text, 0, &a))
 		return 0;
 	return err_set(err,
 	    "\"%s\" is no IP address of this machine; write "
-	    "it without a port, as \"10.0.0.5\"",
+	    "it without a port, as \"10.0.0.5\", or \"client\" for the "
+	    "client's own",
 	    text);
 }
 

@@ -161,7 +161,7 @@ static const struct setting settings[SETTING_NONE] = {
 		.scope = SCOPE_ENDPOINT, .name = "server",
 		.type = TYPE_SERVERS, .required = true, .check = check_server,
 		.help = "where the database is: \"HOST:PORT\", or a list of "
-			"these and of groups",
+			"these and of groups; networks too if transparent",
 	},
 	[SETTING_SERVER_ORDER] = {
 		.scope = SCOPE_ENDPOINT, .name = "server_order",

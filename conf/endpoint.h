@@ -44,15 +44,20 @@ struct target {
 /* One place where the database is. */
 struct server {
 	char *text; /* as written in the file */
-	char *host; /* a name or an address; NULL for a unix socket */
+	char *host; /* a name or an address; NULL for a unix socket and for a
+	             * network */
 	uint16_t port;
 	struct address fixed; /* len 0: the name has to be resolved */
+	/* Of a transparent endpoint: any of these addresses, whichever the
+	 * client was going to. */
+	bool is_network;
+	struct cidr network;
 	struct target target;
 	char *sni; /* NULL: none, the host is no name */
 };
 
 /* The one name that it goes by, where it is dialled by another; or else its
- * host.  NULL for a unix socket. */
+ * host.  NULL for a unix socket and a network. */
 const char *server_called(const struct server *s);
 
 /* How connections come to its listeners that were going elsewhere: by a rule
@@ -105,6 +110,10 @@ struct endpoint {
 
 	struct address *listens;
 	size_t nlistens;
+	/* Not OFF: its servers say which destinations are its own, and a
+	 * session goes to the one that its client was going to.  Endpoints
+	 * that are so in the same way may share a listen address. */
+	enum transparent transparent;
 	enum accept_mode accept;
 	struct cidr_list allow;
 	struct cidr_list deny;
@@ -120,6 +129,7 @@ struct endpoint {
 	enum server_order server_order;
 	double retry_after;
 	struct address source; /* len 0: the kernel chooses */
+	bool source_client;    /* the client's own address, instead */
 
 	enum ssl_mode mode;
 	struct trust *trust;      /* NULL for mode none */
@@ -161,6 +171,14 @@ const char *endpoint_client_leg(const struct endpoint *e);
 /* Does each listen address stand for the server of the same place, as its
  * engine's settings are?  There are then as many. */
 bool endpoint_pairs(const struct endpoint *e);
+
+/* Can nobody but this machine reach its listeners?  What is transparent is
+ * reached by whoever the rules of the kernel bring. */
+bool endpoint_is_local(const struct endpoint *e);
+
+/* Is this the destination of that server, as far as addresses alone can say?
+ * Never of one that is known by a name. */
+bool server_has_address(const struct server *s, const struct address *to);
 
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);

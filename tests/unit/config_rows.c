@@ -581,7 +581,7 @@ const struct row values_rows[] = {
 	{ REQUIRE("allow = [ ]; "),
 	    "endpoints[0].allow",
 	    "is an empty list" },
-	{ REQUIRE("source = \"client\"; "),
+	{ REQUIRE("source = \"clients\"; "),
 	    "endpoints[0].source",
 	    "or \"client\" for the client's own" },
 	{ REQUIRE("proxy_protocol = { accept = [ \"10.0.0.0/8\", "
