@@ -19,6 +19,7 @@ const struct command *const commands[] = {
 	&command_test,
 	&command_verify,
 	&command_cert,
+	&command_bridge,
 	&command_help,
 	NULL,
 };
