@@ -209,8 +209,8 @@ client_leave(struct limits *l, const struct endpoint *e,
 }
 
 /* A client on a unix socket has passed its file's permissions instead. */
-static bool
-may_come_in(const struct endpoint *e, const struct address *client)
+bool
+limits_allow(const struct endpoint *e, const struct address *client)
 {
 	if (client->sa.ss_family == AF_UNIX)
 		return true;
@@ -225,7 +225,7 @@ limits_enter(struct limits *l, const struct endpoint *e,
 {
 	enum reason reason;
 
-	if (!may_come_in(e, client))
+	if (!limits_allow(e, client))
 		return REASON_NOT_ALLOWED;
 	if (!count_up(&l->sessions, l->max))
 		return REASON_OVERLOAD;

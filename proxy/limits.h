@@ -23,6 +23,9 @@ enum reason limits_enter(struct limits *l, const struct endpoint *e,
 void limits_leave(struct limits *l, const struct endpoint *e,
     const struct address *client);
 
+/* By allow and deny alone. */
+bool limits_allow(const struct endpoint *e, const struct address *client);
+
 /* Client addresses that are being counted, for each endpoint that does. */
 size_t limits_clients(struct limits *l);
 
