@@ -104,6 +104,8 @@ session_where(const struct session *s)
 	switch (s->state) {
 	case SESSION_NEW:
 		return "waiting for the client's first byte";
+	case SESSION_ANNOUNCING:
+		return "waiting for the PROXY header";
 	case SESSION_DELAYING:
 		return "waiting to see whether the client stays";
 	case SESSION_CONNECTING:
@@ -357,6 +359,8 @@ dialled(const struct dial_result *r, void *arg)
 		return;
 	}
 	s->address = r->address;
+	session_answered(s);
+	s->outgoing = r->outgoing;
 	if (s->redirect == NULL)
 		s->server = (size_t)(r->server - s->endpoint->servers);
 	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
@@ -364,6 +368,10 @@ dialled(const struct dial_result *r, void *arg)
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&s->address);
 	neg->n.server_host = server_called(&s->endpoint->servers[s->server]);
+	if (!session_send_header(s)) {
+		session_leg_failed(s, LEG_SERVER);
+		return;
+	}
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -379,6 +387,12 @@ choose(struct session *s)
 		c.where = DIAL_REDIRECT;
 		c.server = s->server;
 		c.redirect = s->redirect;
+		return c;
+	}
+	if (e->transparent != TRANSPARENT_OFF) {
+		c.where = DIAL_EXACT; /* a cancel goes where its session went */
+		c.server = s->server;
+		c.address = s->address;
 		return c;
 	}
 	if (neg->n.members != NULL) {
@@ -408,6 +422,7 @@ start_dial(struct session *s)
 	struct worker *w = s->worker;
 	struct dial_choice c = choose(s);
 
+	c.client = s->client;
 	s->neg->dial = dial_start(w->dialer, e, w->proxy->health[e->index], &c,
 	    dialled, s);
 	if (s->neg->dial == NULL)
@@ -478,6 +493,7 @@ forget_server(struct session *s)
 {
 	struct negotiation *neg = s->neg;
 
+	session_answered(s);
 	leg_close(&s->leg[LEG_SERVER]);
 	queue_fini(&neg->unread[LEG_SERVER]);
 	neg->ended[LEG_SERVER] = false;
@@ -1022,6 +1038,8 @@ negotiating_readable(struct leg *leg, void *arg)
 		delivering_readable(s, id);
 		return;
 	}
+	if (id == LEG_SERVER && s->outgoing != NULL)
+		session_answered(s);
 	if (s->state == SESSION_SECURING && neg->securing == id) {
 		if (handshake(s))
 			session_advance(s);
