@@ -359,13 +359,16 @@ check_identity(struct rules *r)
 	    address_format(open, at, sizeof(at)));
 }
 
-/* One name for several servers would let one of them pass for another. */
+/* One name for several servers would let one of them pass for another.  Those
+ * of a transparent endpoint are places where one may be, as a network is. */
 static void
 check_shared_name(struct rules *r, enum setting_id shared, enum setting_id own,
     const char *remedy)
 {
 	size_t i, without = 0;
 
+	if (r->e->transparent != TRANSPARENT_OFF)
+		return;
 	for (i = 0; i < r->d->nchildren; i++)
 		without += !draft_given(r->d->children[i], own);
 	if (r->d->nchildren < 2 || without == 0 || !draft_sound(r->d, shared) ||
