@@ -182,9 +182,9 @@ bridge_run(int argc, char **argv)
 const struct command command_bridge = {
 	.name = "bridge",
 	.run = bridge_run,
-	.usage =
-	    "bridge rules [-c FILE] [--down | --names] [--interface I]...\n"
-	    "    [--pass CIDR]... [--local USER] [--mark N] [--table N]",
+	.usage = "bridge rules [-c FILE] [--down | --names] "
+		 "[--interface I]...\n"
+		 "    [--pass CIDR]... [--local USER] [--mark N] [--table N]",
 	.summary = "nftables rules and routes for transparent endpoints",
 	.details =
 	    "Prints a script for a shell: what brings connections to databases "
