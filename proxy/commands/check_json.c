@@ -75,12 +75,15 @@ json_server(struct json *j, const struct endpoint *e, const struct server *s)
 {
 	const struct target *t = &s->target;
 	bool named = e->mode == SSL_MODE_VERIFY_FULL && t->server_dn == NULL;
-	char pin[CHECK_PIN_MAX];
+	char pin[CHECK_PIN_MAX], text[CIDR_TEXT_MAX];
 	size_t i;
 
 	json_object(j, NULL);
 	json_string(j, "address", s->text);
 	json_string(j, "host", s->host);
+	json_string(j, "network",
+	    s->is_network ? cidr_format(&s->network, text, sizeof(text))
+			  : NULL);
 	json_int(j, "port", s->port);
 	json_array(j, "names");
 	for (i = 0; named && i < t->nnames; i++)
@@ -318,7 +321,8 @@ json_endpoint(struct json *j, const struct checked *k)
 	json_client_leg(j, k);
 	json_server_leg(j, k);
 	json_string(j, "source",
-	    e->source.len == 0
+	    e->source_client ? "client"
+		: e->source.len == 0
 		? NULL
 		: address_format(&e->source, source, sizeof(source)));
 	json_engine_options(j, e);

@@ -548,6 +548,10 @@ connected(const struct dial_result *d, void *arg)
 	}
 	(void)address_format(&d->address, p->address, sizeof(p->address));
 	step_adds(r, "%s", p->address);
+	if (r->endpoint.source_client)
+		step_adds(r,
+		    "from an address of this machine, as there is no client "
+		    "whose own it could be");
 	p->steps[r->step].timed = true;
 	p->steps[r->step].seconds = d->connect_seconds;
 	leg_open(&r->leg, d->fd, r->base, r->buffers, &probe_events, r);
@@ -858,6 +862,14 @@ begin(struct run *r)
 {
 	const struct server *s = r->p->server;
 
+	if (s->is_network) {
+		probe_set(r->p, PROBE_RESOLVE, PROBE_UNCHECKED,
+		    "%s is a network, and not tested: which of its addresses "
+		    "is meant only a client says; name one with --to ADDRESS",
+		    s->text);
+		run_over(r);
+		return;
+	}
 	if (s->fixed.len > 0) {
 		probe_set(r->p, PROBE_RESOLVE, PROBE_UNCHECKED,
 		    "%s is an address", s->text);
