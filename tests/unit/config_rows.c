@@ -878,6 +878,114 @@ const struct row material_rows[] = {
 const size_t nmaterial_rows = COUNT_OF(material_rows);
 /* clang-format on */
 
+/* clang-format off */
+
+const struct row bridge_rows[] = {
+	{ SERVER("\"10.0.0.0/16:5432\"", TRUSTED),
+	    "endpoints[0].server.address",
+	    "is a network, and nobody says which of its addresses is the "
+	    "server; write one address, or transparent =" },
+	{ SERVER("\"10.0.1.0/16:5432\"", MODE("require")),
+	    "endpoints[0].server",
+	    "did you mean \"10.0.0.0/16\"?" },
+	{ SERVER("\"2001:db8::/32:5432\"", MODE("require")),
+	    "endpoints[0].server",
+	    "has several colons" },
+	{ SERVER("\"db.test/16\"", MODE("require")),
+	    "endpoints[0].server",
+	    "is no network; write \"10.1.0.0/16:PORT\"" },
+	{ SERVER("\"10.0.0.0/16:0\"", MODE("require")),
+	    "endpoints[0].server",
+	    "has port 0" },
+	{ ENDPOINTS(BRIDGE("a", "\"0.0.0.0/0:5432\"", MODE("require"))),
+	    "endpoints[0].server",
+	    "is every address there is; name the networks" },
+	{ ENDPOINTS(BRIDGE("a", "\"[::/0]:5432\"", MODE("require"))),
+	    "endpoints[0].server",
+	    "is every address there is" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.0/16\"", TRUSTED)),
+	    "endpoints[0].server.address",
+	    "is a network, and no address in it says what the certificate "
+	    "must: ssl_mode = \"verify-full\" needs server_name or server_dn" },
+	{ ENDPOINTS(BRIDGE("a", "( \"10.0.0.1\",\n{ address = "
+	  "\"10.0.0.0/16\"; } )", TRUSTED)),
+	    "endpoints[0].server[1].address",
+	    "needs server_name or server_dn beside it" },
+	{ ENDPOINTS(BRIDGE("a", "\"db.test\"", MODE("require"))),
+	    "endpoints[0].server.address",
+	    "is a name, by which whoever answers for it would choose" },
+	{ ENDPOINTS(BRIDGE("a", "\"db.test\"", MODE("none"))),
+	    "endpoints[0].server.address",
+	    "with ssl_mode = \"none\" nothing shows that it is the database" },
+	{ ENDPOINTS(BRIDGE("a", "\"unix:/a\"", MODE("none"))),
+	    "endpoints[0].server.address",
+	    "is a unix socket, where no client" },
+	{ ENDPOINTS(BRIDGED("redirect", "a", "\"unix:/a\"", "\"10.0.0.1\"",
+	  MODE("require"))),
+	    "endpoints[0].listen",
+	    "is a unix socket, to which the kernel redirects nothing" },
+	{ ENDPOINTS(BRIDGED("tproxy", "a", "\"127.0.0.1:0\"", "\"10.0.0.1\"",
+	  MODE("require"))),
+	    "endpoints[0].listen",
+	    "has no port of its own" },
+	{ ENDPOINTS(BRIDGE("a", "( \"10.0.0.1\", \"10.0.0.1/32:5432\" )",
+	  MODE("require"))),
+	    "endpoints[0].server[1].address",
+	    "is listed twice, the first time as \"10.0.0.1\"" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"", MODE("require")) ",\n"
+	  BRIDGE("b", "\"10.0.0.1/32\"", MODE("require"))),
+	    "endpoints[1].server.address",
+	    "is also what endpoint \"a\" has in words:1, and both listen at "
+	    "0.0.0.0:15432" },
+	{ ENDPOINTS(BRIDGE("a", "\"db.test\"", TRUSTED) ","
+	  BRIDGE("b", "\"DB.test:5432\"", TRUSTED)),
+	    "endpoints[1].server.address",
+	    "which of them is meant cannot be told" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"", MODE("require")) ","
+	  BRIDGED("tproxy", "b", "\"0.0.0.0:15432\"", "\"10.0.0.2\"",
+	  MODE("require"))),
+	    "endpoints[1].listen",
+	    "endpoints share an address only if all of them are transparent, "
+	    "in the same way" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"", MODE("require")) ","
+	  NAMED("b", AT("0.0.0.0:15432") MODE("require")
+	  "client_tls = { mode = \"off\"; }; allow = \"10.0.0.0/8\"; ")),
+	    "endpoints[1].listen",
+	    "endpoints share an address only if all of them are transparent" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"", MODE("require")) ","
+	  BRIDGED("redirect", "b", "\"10.0.0.9:15432\"", "\"10.0.0.2\"",
+	  MODE("require"))),
+	    "endpoints[1].listen",
+	    "overlaps with \"0.0.0.0:15432\"" },
+	{ ENDPOINTS(BRIDGED("redirect", "a", "[ \"10.0.0.9:1\", "
+	  "\"10.0.0.9:1\" ]", "\"10.0.0.2\"", MODE("require"))),
+	    "endpoints[0].listen",
+	    "is used twice" },
+	{ ONE("transparent = \"tproxy\"; listen = \"127.0.0.1:1\"; "
+	  "server = \"10.0.0.1\"; " MODE("require")),
+	    "endpoints[0].listen",
+	    "can be reached from other machines" },
+	{ ENGINE("mongodb", "mongodb = { hosts = \"rewrite\"; }; "
+	  "transparent = \"redirect\"; listen = \"10.0.0.9:1\"; "
+	  "server = \"10.0.0.1\"; allow = \"10.0.0.0/8\"; "
+	  "client_tls = { mode = \"off\"; }; "),
+	    "endpoints[0].transparent",
+	    "is for clients that go to the servers' own addresses" },
+	{ ONE("source = \"client\"; listen = [ \"127.0.0.1:1\", "
+	  "\"unix:/a\" ]; server = \"a\"; " MODE("require")),
+	    "endpoints[0].source",
+	    "cannot be kept for clients of a unix socket" },
+	{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"", "transparent = \"on\"; ")),
+	    "endpoints[0].transparent",
+	    "is set twice" },
+	{ REQUIRE("transparent = \"yes\"; "),
+	    "endpoints[0].transparent",
+	    "\"off\", \"redirect\" or \"tproxy\"" },
+};
+const size_t nbridge_rows = COUNT_OF(bridge_rows);
+
+/* clang-format on */
+
 const char *const good_texts[] = {
 	REQUIRE(""),
 	NONE(""),
@@ -947,6 +1055,12 @@ const char *const good_texts[] = {
 	PAIRS("\"127.0.0.1:1\"", "\"a\"", ""),
 	PAIRS("[ \"127.0.0.1:1\", \"[::1]:1\" ]",
 	    "( \"a\", { address = \"10.0.0.1:2\"; } )", ""),
+	ENDPOINTS(BRIDGE("a", "\"10.0.0.0/16:5432\"",
+	    TRUSTED "server_name = \"db.test\"; ") "," BRIDGE("b",
+	    "\"10.0.1.0/24:5432\"",
+	    MODE("require")) "," BRIDGE("c", "\"10.0.1.1:5432\"",
+	    TRUSTED) "," BRIDGE("d", "( \"db.test:5432\", \"10.0.1.1:5433\" )",
+	    MODE("verify-ca") TRUSTED)),
 	ENGINE("sqlserver", LOCAL "tls = { min = \"1.3\"; direct = true; }; "),
 	ENGINE("mongodb",
 	    "mongodb = { hosts = \"pass\"; }; listen = [ "
