@@ -308,7 +308,7 @@ limits_announced(struct limits *l, const struct endpoint *e,
     const struct address *client)
 {
 	return limits_allow(e, client) ? count_client(l, e, client)
-				      : REASON_NOT_ALLOWED;
+				       : REASON_NOT_ALLOWED;
 }
 
 void

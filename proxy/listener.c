@@ -385,6 +385,44 @@ listener_set_free(struct listener_set *s)
 	free(s);
 }
 
+/* That one, whatever stands at its path by now. */
+static bool
+unix_give(const struct listener_set *s, int fd, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	if (st.st_dev != s->device || st.st_ino != s->inode) {
+		errno = ENOENT;
+		return false;
+	}
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
+}
+
+int
+listener_set_give(const struct listener_set *s, uid_t uid, gid_t gid,
+    struct err *err)
+{
+	char path[sizeof(struct sockaddr_un)];
+	bool given;
+	int fd;
+
+	if (!s->file)
+		return 0;
+	unix_path(&s->address, path);
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	given = fd != -1 && unix_give(s, fd, uid, gid);
+	if (!given)
+		(void)err_set_errno(err,
+		    "%s: listen unix:%s: cannot be given to the user that the "
+		    "proxy becomes",
+		    s->endpoint->name, path);
+	if (fd != -1)
+		(void)close(fd);
+	return given ? 0 : -1;
+}
+
 size_t
 listener_set_sockets(const struct listener_set *s)
 {

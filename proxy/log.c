@@ -664,6 +664,22 @@ log_setup(const struct config *c, struct err *err)
 	return 0;
 }
 
+void
+log_give(uid_t uid)
+{
+	const struct sink *sink = &logger.sink;
+	struct stat st;
+
+	if (sink->path == NULL || fstat(sink->fd, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || st.st_uid != 0)
+		return;
+	if (fchown(sink->fd, uid, (gid_t)-1) == -1)
+		log_event(LEVEL_WARN, "log.failed", NULL,
+		    "cannot give %s to the user that will have to reopen it: "
+		    "%s",
+		    sink->path, strerror(errno));
+}
+
 /* The path belongs to the thread that calls log_setup() and this. */
 void
 log_reopen(void)

@@ -125,6 +125,7 @@ json_client_leg(struct json *j, const struct checked *k)
 		json_string(j, NULL,
 		    address_format(&e->listens[i], at, sizeof(at)));
 	json_end_array(j);
+	json_cidrs(j, "proxy_protocol_accept", &e->proxy_accept);
 	json_cidrs(j, "allow", &e->allow);
 	json_cidrs(j, "deny", &e->deny);
 	json_object(j, "client");
@@ -357,9 +358,23 @@ json_problems(struct json *j, const char *key, const struct problems *p,
 	json_end_array(j);
 }
 
+static void
+json_privileges(struct json *j, const struct privileges_plan *plan)
+{
+	json_object(j, "privileges");
+	json_string(j, "user", plan->user);
+	if (plan->user != NULL)
+		json_int(j, "uid", plan->uid);
+	json_string(j, "capabilities", check_capabilities(plan));
+	json_bool(j, "no_new_privileges", true);
+	json_bool(j, "core_dumps", false);
+	json_end_object(j);
+}
+
 void
 check_print_json(FILE *to, const char *file, const struct config *c,
-    const struct checked *list, const struct problems *p)
+    const struct privileges_plan *plan, const struct checked *list,
+    const struct problems *p)
 {
 	struct json j;
 	size_t i;
@@ -373,6 +388,7 @@ check_print_json(FILE *to, const char *file, const struct config *c,
 	if (c != NULL) {
 		json_string(&j, "sha256", c->sha256);
 		json_int(&j, "threads", c->threads);
+		json_privileges(&j, plan);
 		json_array(&j, "endpoints");
 		for (i = 0; i < c->nendpoints; i++)
 			json_endpoint(&j, &list[i]);

@@ -495,8 +495,23 @@ print_warnings(FILE *to, const struct problems *p)
 	problems_print(p, to);
 }
 
+static void
+print_privileges(FILE *to, const struct privileges_plan *plan)
+{
+	if (plan->user != NULL)
+		row(to, "user", "%s (uid %u), once it listens", plan->user,
+		    (unsigned)plan->uid);
+	else
+		row(to, "user", "whoever starts it");
+	row(to, "privileges",
+	    "capabilities: %s%s; no new privileges, no core dumps",
+	    check_capabilities(plan),
+	    plan->user == NULL ? " (root keeps all)" : "");
+}
+
 void
-check_print(FILE *to, const struct config *c, const struct checked *list,
+check_print(FILE *to, const struct config *c,
+    const struct privileges_plan *plan, const struct checked *list,
     const struct problems *p)
 {
 	size_t i;
@@ -506,6 +521,7 @@ check_print(FILE *to, const struct config *c, const struct checked *list,
 	    "warning%s\n",
 	    c->file, c->nendpoints, c->nendpoints == 1 ? "" : "s", c->threads,
 	    c->threads == 1 ? "" : "s", p->n, p->n == 1 ? "" : "s");
+	print_privileges(to, plan);
 	for (i = 0; i < c->nendpoints; i++)
 		print_endpoint(to, list, &list[i]);
 	print_warnings(to, p);

@@ -19,6 +19,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/notify.h"
+#include "proxy/privileges.h"
 #include "proxy/secrets.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
@@ -39,6 +40,7 @@ static const int run_signals[] = { SIGTERM, SIGINT, SIGUSR1 };
 
 struct run {
 	const struct config *config;
+	struct privileges_plan plan;
 	struct proxy *proxy;
 	struct event_base *base;
 	struct event *signals[RUN_SIGNALS];
@@ -111,6 +113,24 @@ log_listener(const struct proxy *p, const struct listener_set *s)
 	log_close(&l);
 }
 
+/* What the kernel says, not what was meant. */
+static void
+log_privileges(struct log_line *l, const struct run *r)
+{
+	char capabilities[PRIVILEGES_TEXT_MAX];
+	struct privileges p;
+	struct err err;
+
+	log_text(l, "user", r->plan.user);
+	if (privileges_now(&p, &err) == -1)
+		return;
+	log_uint(l, "uid", p.uid);
+	log_text(l, "capabilities",
+	    privileges_capabilities(p.capabilities, capabilities));
+	log_text(l, "no_new_privs", p.no_new_privileges ? "yes" : "no");
+	log_text(l, "core_dumps", p.core_dumps ? "on" : "off");
+}
+
 static void
 log_start(const struct run *r)
 {
@@ -123,6 +143,7 @@ log_start(const struct run *r)
 		log_uint(&l, "pid", (uint64_t)getpid());
 		log_uint(&l, "threads", r->proxy->nworkers);
 		log_uint(&l, "max_sessions", r->proxy->max_sessions);
+		log_privileges(&l, r);
 		log_close(&l);
 	}
 	for (i = 0; i < r->proxy->nsets; i++)
@@ -362,6 +383,30 @@ run_loop(struct run *r, struct err *err)
 	return EXIT_YES;
 }
 
+/* All that needs root has been done, and there is one thread still. */
+static int
+give_up_root(const struct run *r, struct err *err)
+{
+	const struct privileges_plan *plan = &r->plan;
+	size_t i;
+
+	if (plan->changes) {
+		log_give(plan->uid);
+		for (i = 0; i < r->proxy->nsets; i++) {
+			if (listener_set_give(r->proxy->sets[i], plan->uid,
+				plan->gid, err) == -1)
+				return -1;
+		}
+	}
+	if (privileges_drop(plan, err) == -1)
+		return -1;
+	if (geteuid() == 0)
+		log_event(LEVEL_WARN, "privileges", NULL,
+		    "the proxy runs as root; name a user of its own with "
+		    "`user`");
+	return 0;
+}
+
 static int
 run_config(const struct config *c, const struct problems *problems)
 {
@@ -369,13 +414,17 @@ run_config(const struct config *c, const struct problems *problems)
 	struct err err;
 	int status;
 
-	if (log_setup(c, &err) == -1)
+	if (privileges_plan(c, &r.plan, &err) == -1 ||
+	    privileges_possible(&r.plan, &err) == -1 ||
+	    log_setup(c, &err) == -1)
 		return fail(&err, EXIT_USAGE);
 	log_generation(c->generation);
 	log_loaded(c, problems);
 	if (make_events(&r, &err) == -1)
 		status = fail(&err, EXIT_INTERNAL);
 	else if ((r.proxy = proxy_new(c, &err)) == NULL)
+		status = fail(&err, EXIT_USAGE);
+	else if (give_up_root(&r, &err) == -1)
 		status = fail(&err, EXIT_USAGE);
 	else
 		status = run_loop(&r, &err);

@@ -8,14 +8,15 @@
 #include "proxy/proxy_protocol.h"
 #include "tests/unit/unit.h"
 
-#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
-#define BYTES_MAX (PROXY_HEADER_MAX + 64)
-#define HEAD      16
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define HEAD     16
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 /* Of version 2, by command, family and length; bytes follow. */
 #define V2(command, family, length) SIGNATURE command family length
-#define IP4                         "\xc0\x00\x02\x01\xc6\x33\x64\x02\x04\xd2\x15\x38"
+#define IP4                \
+	"\xc0\x00\x02\x01" \
+	"\xc6\x33\x64\x02\x04\xd2\x15\x38"
 #define IP6                                          \
 	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" \
 	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x04\xd2\x15\x38"
