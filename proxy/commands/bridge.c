@@ -147,9 +147,11 @@ load_and_print(const struct bridge_run *r)
 	struct config *c = config_load(r->path, &problems);
 	int status = EXIT_USAGE;
 
-	problems_print(&problems, stderr);
+	/* Warnings are for `dbtls check`: this is run each minute. */
 	if (c != NULL)
 		status = print(r, c);
+	else
+		problems_print(&problems, stderr);
 	config_release(c);
 	problems_fini(&problems);
 	return status;
@@ -194,7 +196,7 @@ const struct command command_bridge = {
 	    "                     " CONFIG_DEFAULT_FILE "\n"
 	    "      --down         what takes it all away; needs no "
 	    "configuration\n"
-	    "      --names        resolve the names of servers now, and put the "
+	    "      --names        resolve the servers' names now, and put the "
 	    "answers into\n"
 	    "                     the sets of rules that are in force; to be "
 	    "run each minute\n"
