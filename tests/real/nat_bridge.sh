@@ -30,11 +30,13 @@ net() { # NAMESPACE COMMAND...
 	ip netns exec "$@"
 }
 
-# An interface into one of the two networks, which are switches.
+# An interface into one of the two networks, which are switches; it has no
+# addresses but these, which would come in the middle of a test.
 plug() { # NAMESPACE INTERFACE SWITCH ADDRESS...
 	local address
 	ip link add "$1-$2" type veth peer name "$2" netns "$1" &&
 		ip link set "$1-$2" master "$3" up &&
+		ip -n "$1" link set "$2" addrgenmode none &&
 		ip -n "$1" link set "$2" up || return 1
 	for address in "${@:4}"; do
 		if [[ $address == *:* ]]; then
@@ -509,6 +511,32 @@ unit_check() { # UNIT MOST [TEXT]
 	fi
 }
 
+# As the unit of a bridge runs it: nobody's user, one capability, and of system
+# calls those that the unit allows.
+as_a_service() {
+	local name=proxy-unit
+	: >"$WORK/calls"
+	chmod 666 "$WORK/calls"
+	start $name ip netns exec a setpriv --reuid=64999 --regid=64999 \
+		--clear-groups --no-new-privs --bounding-set=-all,+net_raw \
+		--inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw \
+		strace -f -o "$WORK/calls" "$DBTLS" run -c "$WORK/bridge.conf"
+	await 30 dbtls_settled $name
+	check "as a service: a connection by tproxy" '^t\|' \
+		pg_client $PG 5432 "$WHO"
+	# strace passes no signal on.
+	kill -TERM "$(sed -n 's/.*event=start .* pid=\([0-9]*\).*/\1/p' \
+		"$WORK/$name.log")"
+	await 20 gone $name
+	stop $name
+	check_same "as a service: it ends with status" "$status" 0
+	check_same "as a service: system calls that its unit does not allow" \
+		"$(python3 "$REAL/syscalls.py" \
+			"$TREE/contrib/systemd/dbtls.service" \
+			"$TREE/contrib/systemd/dbtls-bridge.conf" \
+			<"$WORK/calls")" ""
+}
+
 # --- throughput ------------------------------------------------------------
 
 throughput() {
@@ -521,7 +549,7 @@ throughput() {
 }
 
 theme_begin nat-bridge
-for tool in nft ip keepalived systemd-analyze socat; do
+for tool in nft ip keepalived systemd-analyze socat strace; do
 	command -v $tool >/dev/null || theme_skip "there is no $tool"
 done
 certs_make
@@ -539,6 +567,7 @@ if ! pg_have 17 || ! my_have mariadb118; then
 fi
 databases_start || theme_end
 nothing_in_clear
+as_a_service
 if bridge_run a; then
 	check_script
 	connections
