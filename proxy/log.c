@@ -566,6 +566,33 @@ log_generation(unsigned generation)
  * Where it goes.
  */
 
+/* The folder may be the user's that root is about to become: whoever may write
+ * there must not choose what else root writes to, and gives away. */
+static bool
+leads_astray(const char *path, int fd)
+{
+	struct stat name, file;
+
+	if (geteuid() != 0)
+		return false;
+	if (lstat(path, &name) == -1 || fstat(fd, &file) == -1)
+		return true;
+	if (S_ISLNK(name.st_mode))
+		return name.st_uid != 0;
+	return name.st_dev != file.st_dev || name.st_ino != file.st_ino ||
+	    (S_ISREG(file.st_mode) && file.st_nlink > 1);
+}
+
+static int
+not_astray(const char *path, int fd)
+{
+	if (fd == -1 || !leads_astray(path, fd))
+		return fd;
+	(void)close(fd);
+	errno = ELOOP;
+	return -1;
+}
+
 /* umask does not apply to the mode of a file that we make: fchmod(). */
 static int
 open_file(const char *path)
@@ -575,10 +602,11 @@ open_file(const char *path)
 	int fd = open(path, flags);
 
 	if (fd != -1 || errno != ENOENT)
-		return fd;
+		return not_astray(path, fd);
 	fd = open(path, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
 	if (fd == -1)
-		return errno == EEXIST ? open(path, flags) : -1;
+		return errno == EEXIST ? not_astray(path, open(path, flags))
+				       : -1;
 	(void)fchmod(fd, LOG_FILE_MODE);
 	return fd;
 }

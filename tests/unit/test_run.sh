@@ -197,6 +197,22 @@ becomes_nobody() {
 		complain "nobody becomes daemon: $(head -1 "$work/err")"
 }
 
+# Who may write to the folder of the log does not choose what root writes to.
+led_astray() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	configure 127.0.0.1:0
+	: >"$work/shadow"
+	rm -f "$work/log"
+	ln -s shadow "$work/log"
+	chown -h nobody "$work/log"
+	refused "log.to $work/log: .*symbolic links" run -c "$work/conf"
+	rm "$work/log"
+	ln "$work/shadow" "$work/log"
+	refused "log.to $work/log: " run -c "$work/conf"
+	[ ! -s "$work/shadow" ] || complain "root writes where it was led"
+	rm "$work/log"
+}
+
 # Nothing is written into what takes the place of standard error.
 closed() {
 	rm -f "$work/log"
@@ -292,6 +308,7 @@ notified
 closed
 flags
 expiring
+led_astray
 becomes_nobody
 [ $failed = 0 ] && echo "run: as it should be"
 exit $failed
