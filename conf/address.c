@@ -203,7 +203,7 @@ address_same_ip(const struct address *a, const struct address *b)
 }
 
 bool
-address_overlaps(const struct address *a, const struct address *b)
+address_equal(const struct address *a, const struct address *b)
 {
 	if (a->sa.ss_family != b->sa.ss_family)
 		return false;
@@ -213,6 +213,16 @@ address_overlaps(const struct address *a, const struct address *b)
 		return strncmp(left.sun_path, right.sun_path,
 			   sizeof(left.sun_path)) == 0;
 	}
+	return address_same_ip(a, b) && address_port(a) == address_port(b);
+}
+
+bool
+address_overlaps(const struct address *a, const struct address *b)
+{
+	if (a->sa.ss_family != b->sa.ss_family)
+		return false;
+	if (address_is_unix(a))
+		return address_equal(a, b);
 	if (address_port(a) == 0 || address_port(a) != address_port(b))
 		return false;
 	return address_is_wildcard(a) || address_is_wildcard(b) ||

@@ -31,6 +31,9 @@ uint16_t address_port(const struct address *a);
 /* Whatever their ports; an IPv4-mapped address is the IPv4 address. */
 bool address_same_ip(const struct address *a, const struct address *b);
 
+/* Family, address and port; the paths of unix sockets. */
+bool address_equal(const struct address *a, const struct address *b);
+
 /* Would a listener on one be in the way of a listener on the other?  A wildcard
  * takes every address of its family; port 0 takes nothing. */
 bool address_overlaps(const struct address *a, const struct address *b);

@@ -236,10 +236,7 @@ rules_may_share(const struct endpoint *a, const struct address *at,
     const struct endpoint *b, const struct address *other)
 {
 	return a != b && a->transparent != TRANSPARENT_OFF &&
-	    a->transparent == b->transparent &&
-	    at->sa.ss_family == other->sa.ss_family &&
-	    address_same_ip(at, other) &&
-	    address_port(at) == address_port(other);
+	    a->transparent == b->transparent && address_equal(at, other);
 }
 
 /* Where both listen; NULL: nowhere. */

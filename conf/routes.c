@@ -51,11 +51,7 @@ listens_at(const struct endpoint *e, const struct address *at, size_t *listen)
 	size_t i;
 
 	for (i = 0; i < e->nlistens; i++) {
-		const struct address *a = &e->listens[i];
-
-		if (a->sa.ss_family == at->sa.ss_family &&
-		    address_same_ip(a, at) &&
-		    address_port(a) == address_port(at)) {
+		if (address_equal(&e->listens[i], at)) {
 			*listen = i;
 			return true;
 		}

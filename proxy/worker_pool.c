@@ -228,14 +228,10 @@ listen_at(struct proxy *p, const struct endpoint *e, size_t listen,
 static bool
 is_listened_at(const struct proxy *p, const struct address *at)
 {
-	const struct address *a;
 	size_t i;
 
 	for (i = 0; i < p->nsets; i++) {
-		a = listener_set_address(p->sets[i]);
-		if (a->sa.ss_family == at->sa.ss_family &&
-		    address_same_ip(a, at) &&
-		    address_port(a) == address_port(at))
+		if (address_equal(listener_set_address(p->sets[i]), at))
 			return true;
 	}
 	return false;

@@ -93,9 +93,9 @@ log_rejected(const char *file, const struct problems *problems)
 }
 
 static void
-log_listener(const struct proxy *p, const struct listener_set *s)
+log_listener(const struct proxy *p, const struct listener_set *s,
+    const struct endpoint *e)
 {
-	const struct endpoint *e = listener_set_endpoint(s);
 	const uint8_t *rsa = secrets_rsa_sha256(p->secrets, e->index);
 	struct log_line l;
 
@@ -108,6 +108,10 @@ log_listener(const struct proxy *p, const struct listener_set *s)
 	log_text(&l, "mode", ssl_mode_name(e->mode));
 	log_text(&l, "server", e->servers[0].text);
 	log_uint(&l, "servers", e->nservers);
+	if (e->transparent != TRANSPARENT_OFF)
+		log_text(&l, "transparent",
+		    e->transparent == TRANSPARENT_REDIRECT ? "redirect"
+							   : "tproxy");
 	if (rsa != NULL)
 		log_hex(&l, "rsa_key", rsa, RSAKEY_DIGEST_LEN);
 	log_close(&l);
@@ -131,6 +135,33 @@ log_privileges(struct log_line *l, const struct run *r)
 	log_text(l, "core_dumps", p.core_dumps ? "on" : "off");
 }
 
+/* Endpoints that are transparent share listeners. */
+static bool
+is_served_by(const struct endpoint *e, const struct listener_set *s)
+{
+	size_t i;
+
+	if (e == listener_set_endpoint(s))
+		return true;
+	for (i = 0; e->transparent != TRANSPARENT_OFF && i < e->nlistens; i++) {
+		if (address_equal(&e->listens[i], listener_set_address(s)))
+			return true;
+	}
+	return false;
+}
+
+static void
+log_listeners(const struct proxy *p, const struct listener_set *s)
+{
+	const struct config *c = p->config;
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++) {
+		if (is_served_by(c->endpoints[i], s))
+			log_listener(p, s, c->endpoints[i]);
+	}
+}
+
 static void
 log_start(const struct run *r)
 {
@@ -147,7 +178,7 @@ log_start(const struct run *r)
 		log_close(&l);
 	}
 	for (i = 0; i < r->proxy->nsets; i++)
-		log_listener(r->proxy, r->proxy->sets[i]);
+		log_listeners(r->proxy, r->proxy->sets[i]);
 }
 
 static void

@@ -301,7 +301,13 @@ told() {
 	bridge denied postgres "\"10.91.4.0/24:$PG\"" require \
 		'deny = [ "10.91.1.0/24" ];'
 	bridge few postgres "\"$TWO:5999\"" require 'max_sessions = 1;'
+	endpoints+=("{ name = \"plain\"; engine = \"postgres\";
+	    listen = \"$NEAR:6432\"; server = \"$TWO:$PG\";
+	    allow = [ \"10.91.1.0/24\" ]; client_tls = { mode = \"off\"; };
+	    source = \"client\"; $(trust a.test) }")
 	proxy
+	check "what is not transparent may keep the client's address too" \
+		"^$TWO\|$CLIENT\|t\$" ask $NEAR "$WHO" 6432
 	check "of one engine: who goes nowhere is told" \
 		'FATAL:.*no endpoint of the proxy has that destination' \
 		ask 10.92.0.1
