@@ -230,10 +230,12 @@ limits_allow(const struct endpoint *e, const struct address *client)
 
 /* A place among all sessions, and among those of the endpoint. */
 static enum reason
-place_take(struct limits *l, const struct endpoint *e)
+place_take(struct limits *l, const struct endpoint *e, const char **why)
 {
+	*why = "max_sessions of all endpoints together is reached";
 	if (!count_up(&l->sessions, l->max))
 		return REASON_OVERLOAD;
+	*why = "max_sessions of the endpoint is reached";
 	if (count_up(&l->endpoints[e->index], e->max_sessions))
 		return REASON_NONE;
 	atomic_fetch_sub(&l->sessions, 1);
@@ -277,37 +279,39 @@ may_announce(const struct endpoint *e, const struct address *peer)
 /* The client, which has its place. */
 static enum reason
 count_client(struct limits *l, const struct endpoint *e,
-    const struct address *client)
+    const struct address *client, const char **why)
 {
 	enum reason reason = client_enter(l, e, client);
 
+	*why = "max_sessions_per_client is reached";
 	if (reason != REASON_NONE || is_due(l, e))
 		return reason;
 	client_leave(l, e, client);
+	*why = "max_session_rate is reached";
 	return REASON_LIMIT;
 }
 
 enum reason
 limits_enter(struct limits *l, const struct endpoint *e,
-    const struct address *peer)
+    const struct address *peer, const char **why)
 {
 	bool announced = is_announced(e);
 	enum reason reason;
 
 	if (!(announced ? may_announce(e, peer) : limits_allow(e, peer)))
 		return REASON_NOT_ALLOWED;
-	if ((reason = place_take(l, e)) != REASON_NONE || announced)
+	if ((reason = place_take(l, e, why)) != REASON_NONE || announced)
 		return reason;
-	if ((reason = count_client(l, e, peer)) != REASON_NONE)
+	if ((reason = count_client(l, e, peer, why)) != REASON_NONE)
 		place_leave(l, e);
 	return reason;
 }
 
 enum reason
 limits_announced(struct limits *l, const struct endpoint *e,
-    const struct address *client)
+    const struct address *client, const char **why)
 {
-	return limits_allow(e, client) ? count_client(l, e, client)
+	return limits_allow(e, client) ? count_client(l, e, client, why)
 				       : REASON_NOT_ALLOWED;
 }
 

@@ -21,13 +21,14 @@ struct limits *limits_new(const struct config *c, unsigned max_sessions);
 void limits_free(struct limits *l);
 
 /* REASON_NONE: admitted, and counted until limits_leave().  Otherwise
- * not_allowed (close without a word), limit or overload (tell the client). */
+ * not_allowed (close without a word), limit or overload (tell the client); of
+ * these two *why is which limit it was. */
 enum reason limits_enter(struct limits *l, const struct endpoint *e,
-    const struct address *peer);
+    const struct address *peer, const char **why);
 /* The second step, where the endpoint has proxy_accept: the same answers, of
  * the client; the place is there until limits_leave(), whatever they are. */
 enum reason limits_announced(struct limits *l, const struct endpoint *e,
-    const struct address *client);
+    const struct address *client, const char **why);
 /* `client` is NULL if the second step has not been taken, or has refused. */
 void limits_leave(struct limits *l, const struct endpoint *e,
     const struct address *client);

@@ -464,11 +464,14 @@ log_refused(const struct arrival *a, const char *detail)
 
 /* One that came after the drain began is turned away, if it may come at all. */
 static enum reason
-admit(const struct listener *l, const struct arrival *a)
+admit(const struct listener *l, struct arrival *a)
 {
 	struct proxy *p = l->worker->proxy;
-	enum reason reason = limits_enter(p->limits, a->endpoint, &a->client);
+	enum reason reason;
 
+	reason = limits_enter(p->limits, a->endpoint, &a->client, &a->detail);
+	if (reason != REASON_LIMIT && reason != REASON_OVERLOAD)
+		a->detail = NULL;
 	if (reason != REASON_NONE || !atomic_load(&p->draining))
 		return reason;
 	limits_turn_back(p->limits, a->endpoint, &a->client);

@@ -93,10 +93,12 @@ front_whole(struct session *s, const struct proxy_header *h)
 {
 	struct limits *limits = s->worker->proxy->limits;
 	enum reason reason = s->front->admitted;
+	const char *detail = s->front->detail;
 
 	front_take(s, h);
 	if (reason == REASON_NONE) {
-		reason = limits_announced(limits, s->endpoint, &s->client);
+		reason =
+		    limits_announced(limits, s->endpoint, &s->client, &detail);
 		s->named = reason == REASON_NONE;
 	}
 	if (reason == REASON_NOT_ALLOWED) {
@@ -111,7 +113,7 @@ front_whole(struct session *s, const struct proxy_header *h)
 	s->leg[LEG_CLIENT].events = &session_negotiating;
 	leg_want_read(&s->leg[LEG_CLIENT], false);
 	session_enter(s, SESSION_NEW);
-	session_begin(s, reason, s->front->detail);
+	session_begin(s, reason, reason == REASON_NONE ? NULL : detail);
 }
 
 /* A probe that connects and leaves is none of the log's business. */

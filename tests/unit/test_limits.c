@@ -77,8 +77,9 @@ static enum reason
 enter(struct limits *l, const struct world *w, size_t i, const char *text)
 {
 	struct address a = client(text);
+	const char *why;
 
-	return limits_enter(l, &w->endpoints[i], &a);
+	return limits_enter(l, &w->endpoints[i], &a, &why);
 }
 
 static void
@@ -186,8 +187,9 @@ static enum reason
 announced(struct limits *l, const struct world *w, const char *text)
 {
 	struct address a = client(text);
+	const char *why;
 
-	return limits_announced(l, &w->endpoints[0], &a);
+	return limits_announced(l, &w->endpoints[0], &a, &why);
 }
 
 /* Of two steps the first asks who speaks, the second for whom. */
@@ -342,9 +344,10 @@ come_and_go(void *arg)
 	struct address a = client(job->who);
 	const struct endpoint *e = &job->w->endpoints[0];
 	unsigned i, n, most;
+	const char *why;
 
 	for (i = 0; i < ROUNDS; i++) {
-		if (limits_enter(job->l, e, &a) != REASON_NONE)
+		if (limits_enter(job->l, e, &a, &why) != REASON_NONE)
 			continue;
 		job->entered++;
 		n = atomic_fetch_add(job->inside, 1) + 1;
