@@ -5,6 +5,7 @@
 # TPROXY, over IPv4 and IPv6; nothing is forwarded, so what arrives has gone
 # through dbtls.
 . "$(dirname "$0")/lib.sh"
+. "$REAL/doubles.sh"
 
 readonly v=15
 # What is downloaded must be so before there is another network.
@@ -15,7 +16,7 @@ if [ "${1:-}" != inside ]; then
 	exec unshare --net --mount --propagation private -- "$0" inside
 fi
 
-readonly PORT=15001 PG=5432 MY=3306
+readonly PORT=15001 PG=5432 MY=3306 ORA=1521
 readonly ONE=10.91.2.2 TWO=10.91.3.2 CLIENT=10.91.1.2
 readonly ONE6=fd91:2::2 TWO6=fd91:3::2 CLIENT6=fd91:1::2
 readonly NEAR=10.91.1.1 FROM=10.91.2.1 FROM6=fd91:2::1	# the bridge's own
@@ -114,6 +115,25 @@ postgres() { # NAME NAMESPACE ADDRESS ADDRESS6 CERTIFICATE
 maria() {
 	my_data maria mariadb118 && my_certificate maria good || return 1
 	ROOT_NETWORK=/run/netns/two MY_ADDRESS=$TWO my_start maria $MY
+}
+
+# A double of Oracle's: no other engine here is sent on by its servers.
+oracle() {
+	local service options=()
+	for service in stay=accept "own=redirect:tcps:$ONE:0" \
+		"near=redirect:tcps:10.91.2.3:$ORA"; do
+		options+=(--service "$service")
+	done
+	# shellcheck disable=SC2046 # words
+	start ora nsenter --net=/run/netns/one python3 \
+		"$REAL/doubles/tns.py" --address $ONE --port $ORA \
+		--log "$WORK/ora.events" $(double_tls good) "${options[@]}"
+	await 10 double_ready ora
+}
+ask_oracle() { # SERVICE
+	nsenter --net=/run/netns/client timeout -k 2 30 python3 \
+		"$REAL/clients/tns_raw.py" "$REAL/doubles" "$ONE:$ORA" \
+		clear "$1" connect
 }
 
 # Who is it, by whom was it reached, and is that TLS?
@@ -328,6 +348,23 @@ told() {
 	stop proxy
 }
 
+# A server that sends its clients on is followed to where this one was going,
+# and to no other address of its network.
+redirects() {
+	how=redirect listen="\"0.0.0.0:$PORT\""
+	rules_redirect
+	bridge ora oracle "\"10.91.2.0/24:$ORA\"" verify-full \
+		"$(trust db.test)"
+	proxy
+	check "a listener of Oracle" '^accept ' ask_oracle stay
+	check "which redirects to itself" '^accept ' ask_oracle own
+	check "and to another address of the network" '^refuse 28860' \
+		ask_oracle near
+	check_same "and the reason logged" \
+		"$(refusal endpoint) $(refusal reason)" 'ora redirect'
+	stop proxy
+}
+
 name_is() { # LINE...: from now on
 	printf '%s\n' "$@" >"$WORK/zone.new"
 	mv "$WORK/zone.new" "$WORK/zone"
@@ -408,9 +445,11 @@ certs_make
 postgres one one $ONE $ONE6 many || theme_end
 postgres two two $TWO $TWO6 many || theme_end
 maria || theme_end
+oracle || theme_end
 both redirect
 both tproxy
 told
+redirects
 by_name
 check_ok "nothing is left outside" [ "$before" = "$(surroundings)" ]
 theme_end
