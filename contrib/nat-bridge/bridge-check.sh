@@ -10,7 +10,7 @@
 set -u
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 
-nft list table inet dbtls_bridge >/dev/null 2>&1 || {
+nft -t list table inet dbtls_bridge >/dev/null 2>&1 || {
 	echo "no rules in force; run bridge-up.sh" >&2
 	exit 1
 }

@@ -18,8 +18,10 @@ readonly STATE
 [ -d "$STATE" ] || exit 0
 exec {lock}>"$STATE/lock"
 flock "$lock"
-[ ! -e "$STATE/down" ] || sh "$STATE/down"
-rm -f "$STATE/down"
+for script in down left-over; do
+	[ ! -e "$STATE/$script" ] || sh "$STATE/$script"
+	rm -f "$STATE/$script"
+done
 if [ -e "$STATE/settings" ]; then
 	# An interface that has gone since has taken its settings with it.
 	while read -r path value; do

@@ -49,9 +49,18 @@ settings_set() {
 keep_way_down() { # OPTION...
 	"$DBTLS" bridge rules --down "$@" >"$STATE/down.new"
 	if [ -e "$STATE/down" ] && ! cmp -s "$STATE/down.new" "$STATE/down"; then
-		sh "$STATE/down"
+		# The table is exchanged: only routes may be left over.
+		sed '/^nft /,/^RULES$/d' "$STATE/down" >>"$STATE/left-over"
 	fi
 	mv "$STATE/down.new" "$STATE/down"
+}
+
+# Of other options.  The rules of then stay until those of now take their place:
+# what they mark and nobody takes meanwhile is refused, and not let by in clear.
+routes_left_over() {
+	[ -e "$STATE/left-over" ] || return 0
+	sh "$STATE/left-over"
+	rm -f "$STATE/left-over"
 }
 
 # A name that nobody knows at the moment is no reason to do without the rest.
@@ -75,6 +84,7 @@ if [ -z "$only_names" ]; then
 	"$DBTLS" bridge rules "$@" >"$STATE/up"
 	keep_way_down "$@"
 	settings_set
+	routes_left_over
 	sh "$STATE/up"
 	rm -f "$STATE/up"
 fi

@@ -20,33 +20,29 @@ struct names {
 	struct resolver *resolver;
 	struct wanted *list;
 	size_t n;
-	size_t room;
 	size_t waiting;
+	bool failed; /* memory is short */
 };
-
-static void
-count_name(const struct bridge_group *g, const struct endpoint *e,
-    const struct server *s, void *arg)
-{
-	struct names *all = arg;
-
-	(void)g;
-	(void)e;
-	if (bridge_is_name(s))
-		all->room++;
-}
 
 static void
 add_name(const struct bridge_group *g, const struct endpoint *e,
     const struct server *s, void *arg)
 {
 	struct names *all = arg;
+	struct wanted *list;
 
-	if (bridge_is_name(s) && all->n < all->room)
-		all->list[all->n++] = (struct wanted){ .all = all,
-			.group = g,
-			.endpoint = e,
-			.server = s };
+	if (!bridge_is_name(s) || all->failed)
+		return;
+	list = reallocarray(all->list, all->n + 1, sizeof(*list));
+	if (list == NULL) {
+		all->failed = true;
+		return;
+	}
+	all->list = list;
+	all->list[all->n++] = (struct wanted){ .all = all,
+		.group = g,
+		.endpoint = e,
+		.server = s };
 }
 
 static void
@@ -79,15 +75,13 @@ names_init(struct names *all, const struct bridge *b, struct err *err)
 	const struct resolver_settings settings = { 0 };
 	size_t i;
 
-	*all = (struct names){ 0 };
-	for (i = 0; i < b->ngroups; i++)
-		bridge_each_server(b, &b->groups[i], count_name, all);
-	all->list = calloc(all->room + 1, sizeof(*all->list));
-	all->base = event_base_new();
-	if (all->list == NULL || all->base == NULL)
+	*all = (struct names){ .base = event_base_new() };
+	if (all->base == NULL)
 		return err_set(err, "bridge: out of memory");
 	for (i = 0; i < b->ngroups; i++)
 		bridge_each_server(b, &b->groups[i], add_name, all);
+	if (all->failed)
+		return err_set(err, "bridge: out of memory");
 	all->resolver = resolver_new(all->base, b->config, &settings, err);
 	return all->resolver == NULL ? -1 : 0;
 }

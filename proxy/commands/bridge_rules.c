@@ -705,6 +705,15 @@ print_route_up(const struct bridge_options *o, bool v4, FILE *to)
 	    o->table);
 }
 
+/* A server's words are the file's own; only those that cannot end a comment. */
+static void
+print_words(const char *text, FILE *to)
+{
+	(void)fputc(' ', to);
+	for (; *text != '\0'; text++)
+		(void)fputc(*text > ' ' && *text <= '~' ? *text : '?', to);
+}
+
 static void
 print_endpoints(const struct bridge *b, FILE *to)
 {
@@ -718,7 +727,7 @@ print_endpoints(const struct bridge *b, FILE *to)
 		(void)fprintf(to, "# %s (%s, %s):", e->name, e->ops->name,
 		    ssl_mode_name(e->mode));
 		for (j = 0; j < e->nservers; j++)
-			(void)fprintf(to, " %s", e->servers[j].text);
+			print_words(e->servers[j].text, to);
 		(void)fputs("\n", to);
 	}
 }

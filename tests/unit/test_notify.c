@@ -14,7 +14,8 @@
 
 #include <CUnit/CUnit.h>
 
-#define READY "READY=1\nSTATUS=serving"
+#define READY    "READY=1\nSTATUS=serving"
+#define TOO_LONG 110 /* more than sun_path has */
 
 /* A manager's socket, `name` being as $NOTIFY_SOCKET would say it. */
 static int
@@ -99,7 +100,7 @@ abstract_name_is_told(void)
 static void
 what_is_no_socket_is_refused(void)
 {
-	char longest[110], text[NOTIFY_TEXT_MAX + 2];
+	char longest[TOO_LONG], text[NOTIFY_TEXT_MAX + 2];
 	struct err err;
 
 	CU_ASSERT_EQUAL(notify_send("run/notify", READY, &err), -1);
