@@ -158,7 +158,9 @@ becomes_nobody() {
 	# A core would be found there, as far as the machine's pattern goes.
 	cd "$work/run" || return
 	ulimit -c unlimited
-	start -c "$work/conf"
+	# It has groups to lose.
+	setpriv --groups=4,24 "$dbtls" run -c "$work/conf" &
+	pid=$!
 	cd "$OLDPWD" || return
 	wait_for has '"address":"unix:' "$work/run/log" || complain "no start"
 	status_is "Uid:	$uid	$uid	$uid	$uid"
