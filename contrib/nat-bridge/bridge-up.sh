@@ -64,10 +64,12 @@ routes_left_over() {
 }
 
 # A name that nobody knows at the moment is no reason to do without the rest.
-fill_names() { # OPTION...
+names_ask() { # OPTION...
 	local status=0
 	"$DBTLS" bridge rules --names "$@" >"$STATE/names" || status=$?
-	[ "$status" = 0 ] || [ "$status" = 3 ] || exit "$status"
+	[ "$status" = 0 ] || [ "$status" = 3 ]
+}
+names_fill() {
 	sh "$STATE/names"
 	rm -f "$STATE/names"
 }
@@ -80,6 +82,8 @@ fi
 mkdir -p "$STATE"
 exec {lock}>"$STATE/lock"
 flock "$lock"
+# Asked for before the new sets are there, and empty.
+names_ask "$@"
 if [ -z "$only_names" ]; then
 	"$DBTLS" bridge rules "$@" >"$STATE/up"
 	keep_way_down "$@"
@@ -88,4 +92,4 @@ if [ -z "$only_names" ]; then
 	sh "$STATE/up"
 	rm -f "$STATE/up"
 fi
-fill_names "$@"
+names_fill
