@@ -21,7 +21,8 @@ static const uint8_t v2_signature[] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
 #define V2_SIGNATURE sizeof(v2_signature)
 #define V2_HEAD      16 /* signature, command, family, length */
 
-#define V2_VERSION   0x2u
+#define V2_VERSION   0x2u /* in the upper half of a byte */
+#define V2_COMMAND   0xfu /* the lower half */
 #define V2_LOCAL     0x0u
 #define V2_PROXY     0x1u
 #define V2_UNSPEC    0x00u
@@ -377,7 +378,7 @@ v2_read(struct rd bytes, struct proxy_header *h)
 	command = rd_u8(&rest);
 	family = rd_u8(&rest);
 	len = V2_HEAD + (size_t)rd_be16(&rest);
-	if (command >> 4 != V2_VERSION || (command & 0xf) > V2_PROXY)
+	if (command >> 4 != V2_VERSION || (command & V2_COMMAND) > V2_PROXY)
 		return bad("its PROXY header has a version or a command that "
 			   "nobody knows");
 	if (len > PROXY_HEADER_MAX)
@@ -389,7 +390,7 @@ v2_read(struct rd bytes, struct proxy_header *h)
 	bytes.left = len;
 	rest.left = len - V2_HEAD;
 	/* What else stands in one of the proxy's own is to be discarded. */
-	h->local = (command & 0xf) == V2_LOCAL;
+	h->local = (command & V2_COMMAND) == V2_LOCAL;
 	return h->local ? whole() : v2_body(bytes, rest, family, h);
 }
 
