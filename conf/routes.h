@@ -24,10 +24,10 @@
 
 struct routes;
 
-/* Of those of the list that are transparent and listen at that address.  NULL
+/* Of those of the list that are transparent and listen there.  NULL
  * if memory is short. */
 struct routes *routes_new(struct endpoint *const *list, size_t n,
-    const struct address *listen);
+    const struct address *at);
 void routes_free(struct routes *r); /* accepts NULL */
 
 /* The names to be asked for, by number, each once. */

@@ -15,7 +15,9 @@ struct place {
 	uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint16_t port;
 };
-_Static_assert(sizeof(struct place) == 18, "no padding may be hashed");
+_Static_assert(sizeof(struct place) ==
+	sizeof(((struct place *)0)->ip) + sizeof(uint16_t),
+    "no padding may be hashed");
 
 struct outgoing_entry {
 	LIST_ENTRY(outgoing_entry) chain;
