@@ -186,8 +186,12 @@ test_make(struct test *t, const struct request *r, struct err *err)
 		return fail_unknown(t->config, name, err);
 	t->endpoint = *e;
 	if (take_timeout(r->timeout, &t->endpoint, err) == -1 ||
-	    place_choose(&t->place, &t->endpoint, r->to, err) == -1)
+	    place_choose(&t->place, e, r->to, err) == -1)
 		return -1;
+	if (t->place.chosen) {
+		t->endpoint.servers = &t->place.server;
+		t->endpoint.nservers = 1;
+	}
 	t->probes = calloc(t->endpoint.nservers, sizeof(*t->probes));
 	if (t->probes == NULL)
 		return err_set(err, "test: out of memory");

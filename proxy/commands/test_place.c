@@ -49,7 +49,7 @@ find_server(const struct endpoint *e, const char *host, uint16_t port,
 }
 
 int
-place_choose(struct place *p, struct endpoint *e, const char *to,
+place_choose(struct place *p, const struct endpoint *e, const char *to,
     struct err *err)
 {
 	const struct server *s;
@@ -77,7 +77,6 @@ place_choose(struct place *p, struct endpoint *e, const char *to,
 	p->server.host = p->host;
 	p->server.text = p->text;
 	(void)address_format(&at, p->text, sizeof(p->text));
-	e->servers = &p->server;
-	e->nservers = 1;
+	p->chosen = true;
 	return 0;
 }

@@ -11,15 +11,15 @@
 #include "conf/err.h"
 
 struct place {
+	bool chosen;          /* else the endpoint's own servers are meant */
 	struct server server; /* as if it had been configured so */
 	char text[ADDRESS_TEXT_MAX];
 	char host[HOST_MAX];
 };
 
-/* Leaves `e`, a copy that is the caller's, with the one server that `to` is an
- * address of; `to` NULL: with those that it has.  -1 with `err` where there is
- * none to be tested.  `p` must outlive it. */
-int place_choose(struct place *p, struct endpoint *e, const char *to,
+/* The one server that `to` is an address of; none if that is NULL.  -1 with
+ * `err` where there is nothing to be tested.  What is chosen points to `p`. */
+int place_choose(struct place *p, const struct endpoint *e, const char *to,
     struct err *err) __attribute__((warn_unused_result));
 
 #endif /* PROXY_COMMANDS_TEST_PLACE_H */

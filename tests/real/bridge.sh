@@ -328,6 +328,11 @@ told() {
 	proxy
 	check "what is not transparent may keep the client's address too" \
 		"^$TWO\|$CLIENT\|t\$" ask $NEAR "$WHO" 6432
+	check "a test is told which address of the network" \
+		'names +ok .* bridge +- +not tried' \
+		"$DBTLS" test net --to $ONE -c "$WORK/proxy.conf"
+	check "and must be" 'is a network.*name one with --to' \
+		"$DBTLS" test net -c "$WORK/proxy.conf"
 	check "of one engine: who goes nowhere is told" \
 		'FATAL:.*no endpoint of the proxy has that destination' \
 		ask 10.92.0.1
