@@ -182,8 +182,10 @@ test_make(struct test *t, const struct request *r, struct err *err)
 	const char *name = r->name != NULL ? r->name : FLAGS_ENDPOINT;
 	const struct endpoint *e = config_endpoint(t->config, name);
 
-	if (e == NULL)
-		return fail_unknown(t->config, name, err);
+	if (e == NULL) {
+		(void)fail_unknown(t->config, name, err);
+		return -1;
+	}
 	t->endpoint = *e;
 	if (take_timeout(r->timeout, &t->endpoint, err) == -1 ||
 	    place_choose(&t->place, e, r->to, err) == -1)
