@@ -203,7 +203,7 @@ address_same_ip(const struct address *a, const struct address *b)
 }
 
 bool
-address_overlaps(const struct address *a, const struct address *b)
+address_equal(const struct address *a, const struct address *b)
 {
 	if (a->sa.ss_family != b->sa.ss_family)
 		return false;
@@ -213,6 +213,16 @@ address_overlaps(const struct address *a, const struct address *b)
 		return strncmp(left.sun_path, right.sun_path,
 			   sizeof(left.sun_path)) == 0;
 	}
+	return address_same_ip(a, b) && address_port(a) == address_port(b);
+}
+
+bool
+address_overlaps(const struct address *a, const struct address *b)
+{
+	if (a->sa.ss_family != b->sa.ss_family)
+		return false;
+	if (address_is_unix(a))
+		return address_equal(a, b);
 	if (address_port(a) == 0 || address_port(a) != address_port(b))
 		return false;
 	return address_is_wildcard(a) || address_is_wildcard(b) ||
@@ -443,6 +453,35 @@ prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || ((a[whole] ^ b[whole]) & mask) == 0;
 }
 
+/* An IPv4 network is one of the mapped addresses, and no shorter than them. */
+bool
+cidr_is_v4(const struct cidr *c)
+{
+	return c->bits >= V6_BITS - V4_BITS && is_mapped(c->bytes);
+}
+
+bool
+cidr_has(const struct cidr *c, const struct address *a)
+{
+	uint8_t bytes[16];
+
+	return address_bytes(a, bytes) && is_mapped(bytes) == cidr_is_v4(c) &&
+	    prefix_equal(bytes, c->bytes, c->bits);
+}
+
+bool
+cidr_equal(const struct cidr *a, const struct cidr *b)
+{
+	return a->bits == b->bits && prefix_equal(a->bytes, b->bytes, a->bits);
+}
+
+bool
+cidr_of_address(const struct address *a, struct cidr *out)
+{
+	out->bits = V6_BITS;
+	return address_bytes(a, out->bytes);
+}
+
 bool
 cidr_list_has(const struct cidr_list *l, const struct address *a)
 {
@@ -468,13 +507,6 @@ cidr_is_exact(const struct cidr *c)
 			return false;
 	}
 	return true;
-}
-
-/* An IPv4 network is one of the mapped addresses, and no shorter than them. */
-static bool
-cidr_is_v4(const struct cidr *c)
-{
-	return c->bits >= V6_BITS - V4_BITS && is_mapped(c->bytes);
 }
 
 bool

@@ -31,6 +31,9 @@ uint16_t address_port(const struct address *a);
 /* Whatever their ports; an IPv4-mapped address is the IPv4 address. */
 bool address_same_ip(const struct address *a, const struct address *b);
 
+/* Family, address and port; the paths of unix sockets. */
+bool address_equal(const struct address *a, const struct address *b);
+
 /* Would a listener on one be in the way of a listener on the other?  A wildcard
  * takes every address of its family; port 0 takes nothing. */
 bool address_overlaps(const struct address *a, const struct address *b);
@@ -66,6 +69,13 @@ struct cidr_list {
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone. */
 bool cidr_parse(const char *text, struct cidr *out);
 bool cidr_list_has(const struct cidr_list *l, const struct address *a);
+
+/* Is it one of these, and of that family? */
+bool cidr_has(const struct cidr *c, const struct address *a);
+bool cidr_equal(const struct cidr *a, const struct cidr *b);
+bool cidr_is_v4(const struct cidr *c);
+/* That address alone; false for a unix socket. */
+bool cidr_of_address(const struct address *a, struct cidr *out);
 
 /* No bit is set beyond the prefix: "10.1.0.0/8" is probably a slip. */
 bool cidr_is_exact(const struct cidr *c);

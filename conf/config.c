@@ -239,6 +239,7 @@ config_free(struct config *c)
 	for (i = 0; i < c->nendpoints; i++)
 		endpoint_free(c->endpoints[i]);
 	free(c->endpoints);
+	free(c->user);
 	free(c->log.to);
 	free(c->file);
 	free(c->references);

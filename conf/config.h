@@ -38,6 +38,7 @@ struct config {
 
 	unsigned threads;      /* never 0: resolved when loaded */
 	unsigned max_sessions; /* of all; 0: by the descriptor limit */
+	char *user;            /* to become; NULL: whoever started us */
 	struct {
 		enum log_level level;
 		enum log_format format;

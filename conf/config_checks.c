@@ -10,10 +10,13 @@
 #include "conf/words.h"
 
 #define NAME_LEN_MAX 64
-#define PIN_PREFIX   "sha256//"
-#define PIN_BASE64   44 /* of 32 bytes: 43 characters and one '=' */
-#define DIGEST_LEN   32
-#define BASE64_BITS  6
+#define USER_LEN_MAX 32
+#define USER_LETTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+#define PIN_PREFIX  "sha256//"
+#define PIN_BASE64  44 /* of 32 bytes: 43 characters and one '=' */
+#define DIGEST_LEN  32
+#define BASE64_BITS 6
 
 int
 check_name(const char *text, struct err *err)
@@ -95,6 +98,64 @@ server_parse(const char *text, char host[HOST_MAX], uint16_t *port,
 	    host);
 }
 
+bool
+network_is_meant(const char *text)
+{
+	return strncmp(text, "unix:", strlen("unix:")) != 0 &&
+	    strchr(text, '/') != NULL;
+}
+
+/* "did you mean" the network that it lies in? */
+static int
+check_prefix(const char *text, const struct cidr *given, struct err *err)
+{
+	struct cidr c = *given;
+	char fixed[CIDR_TEXT_MAX];
+	unsigned bit;
+
+	if (cidr_is_exact(&c))
+		return 0;
+	for (bit = c.bits; bit < sizeof(c.bytes) * 8; bit++)
+		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	return err_set(err,
+	    "\"%s\" has bits beyond its prefix; did you mean "
+	    "\"%s\"?",
+	    text, cidr_format(&c, fixed, sizeof(fixed)));
+}
+
+int
+network_parse(const char *text, struct cidr *network, uint16_t *port,
+    struct err *err)
+{
+	char host[HOST_MAX];
+
+	if (cidr_parse(text, network))
+		return check_prefix(text, network, err);
+	if (address_split(text, host, port, err) == -1)
+		return -1;
+	if (!cidr_parse(host, network))
+		return err_set(err,
+		    "\"%s\" is no network; write \"10.1.0.0/16:PORT\" or "
+		    "\"[2001:db8::/32]:PORT\"",
+		    host);
+	return check_prefix(host, network, err);
+}
+
+static int
+check_network(const char *text, uint16_t *port, struct err *err)
+{
+	struct cidr network;
+
+	if (network_parse(text, &network, port, err) == -1)
+		return -1;
+	if (cidr_is_everyone(&network))
+		return err_set(err,
+		    "\"%s\" is every address there is; name the networks that "
+		    "the databases are in",
+		    text);
+	return 0;
+}
+
 int
 check_server(const char *text, struct err *err)
 {
@@ -102,7 +163,9 @@ check_server(const char *text, struct err *err)
 	char host[HOST_MAX];
 	uint16_t port = 1;
 
-	if (server_parse(text, host, &port, &fixed, err) == -1)
+	if ((network_is_meant(text)
+		    ? check_network(text, &port, err)
+		    : server_parse(text, host, &port, &fixed, err)) == -1)
 		return -1;
 	if (port == 0)
 		return err_set(err, "\"%s\" has port 0, where nobody listens",
@@ -233,22 +296,55 @@ int
 check_cidr(const char *text, struct err *err)
 {
 	struct cidr c;
-	unsigned bit;
-	char fixed[CIDR_TEXT_MAX];
 
 	if (!cidr_parse(text, &c))
 		return err_set(err,
 		    "\"%s\" is no network; write "
 		    "\"10.1.0.0/16\", \"2001:db8::/32\" or an address alone",
 		    text);
-	if (cidr_is_exact(&c))
+	return check_prefix(text, &c, err);
+}
+
+/* Whoever may say for whom he speaks could be anybody's spokesman. */
+int
+check_proxy_accept(const char *text, struct err *err)
+{
+	struct cidr c;
+
+	if (check_cidr(text, err) == -1)
+		return -1;
+	if (!cidr_parse(text, &c) || !cidr_is_everyone(&c))
 		return 0;
-	for (bit = c.bits; bit < sizeof(c.bytes) * 8; bit++)
-		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 	return err_set(err,
-	    "\"%s\" has bits beyond its prefix; did you mean "
-	    "\"%s\"?",
-	    text, cidr_format(&c, fixed, sizeof(fixed)));
+	    "\"%s\" would let everyone say that they are anyone; write the "
+	    "addresses of your load balancers",
+	    text);
+}
+
+/* As useradd(8) takes them, and no number. */
+static bool
+is_user_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= USER_LEN_MAX &&
+	    (isalpha((unsigned char)text[0]) || text[0] == '_') &&
+	    strspn(text, USER_LETTERS) == len;
+}
+
+int
+check_user(const char *text, struct err *err)
+{
+	if (!is_user_name(text))
+		return err_set(err,
+		    "\"%s\" is no user's name; write one that /etc/passwd has, "
+		    "as \"dbtls\"",
+		    text);
+	if (strcmp(text, "root") != 0)
+		return 0;
+	return err_set(err,
+	    "is who the proxy is to be no longer; make a user for it, as "
+	    "`useradd --system dbtls` does");
 }
 
 int
@@ -256,11 +352,12 @@ check_source(const char *text, struct err *err)
 {
 	struct address a;
 
-	if (address_parse_ip(text, 0, &a))
+	if (strcmp(text, SOURCE_CLIENT) == 0 || address_parse_ip(text, 0, &a))
 		return 0;
 	return err_set(err,
 	    "\"%s\" is no IP address of this machine; write "
-	    "it without a port, as \"10.0.0.5\"",
+	    "it without a port, as \"10.0.0.5\", or \"client\" for the "
+	    "client's own",
 	    text);
 }
 

@@ -18,6 +18,7 @@
 
 _Static_assert(sizeof(enum server_order) == sizeof(int) &&
 	sizeof(enum neg_client_rule) == sizeof(int) &&
+	sizeof(enum transparent) == sizeof(int) &&
 	sizeof(enum log_level) == sizeof(int),
     "a choice is stored as an int");
 
@@ -208,7 +209,11 @@ server_build(struct builder *b, const struct draft *d, const struct draft *from,
 
 	if (words == NULL) /* that has been said */
 		return 0;
-	if (server_parse(words, host, &port, &s->fixed, &err) == -1)
+	host[0] = '\0';
+	s->is_network = network_is_meant(words);
+	if ((s->is_network
+		    ? network_parse(words, &s->network, &port, &err)
+		    : server_parse(words, host, &port, &s->fixed, &err)) == -1)
 		return -1;
 	if (port == 0 && d->ops != NULL && !address_is_unix(&s->fixed))
 		draft_problem(from, SETTING_SERVER_ADDRESS, false, b->problems,
@@ -316,7 +321,8 @@ build_words(const struct draft *d, struct endpoint *e)
 	const char *source = draft_text(d, SETTING_SOURCE), *why;
 
 	(void)ssl_mode_parse(draft_text(d, SETTING_SSL_MODE), &e->mode, &why);
-	if (source != NULL)
+	e->source_client = source != NULL && strcmp(source, SOURCE_CLIENT) == 0;
+	if (source != NULL && !e->source_client)
 		(void)address_parse_ip(source, 0, &e->source);
 	e->mode_policy_dms =
 	    draft_choice(d, SETTING_MODE_POLICY) == MODE_POLICY_DMS;
@@ -336,6 +342,8 @@ endpoint_build(struct builder *b, const struct draft *d)
 	    build_listens(d, e) == -1 || build_servers(b, d, e) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_ALLOW), &e->allow) == -1 ||
 	    build_cidrs(draft_value(d, SETTING_DENY), &e->deny) == -1 ||
+	    build_cidrs(draft_value(d, SETTING_PROXY_ACCEPT),
+		&e->proxy_accept) == -1 ||
 	    build_labels(d, e) == -1 || options_build(d, e) == -1)
 		goto fail;
 	build_tls(d, e);
@@ -400,6 +408,7 @@ endpoint_free(struct endpoint *e)
 	tls_settings_fini(&e->client_tls);
 	free(e->allow.list);
 	free(e->deny.list);
+	free(e->proxy_accept.list);
 	free(e->listens);
 	options_free(e);
 	free(e->name);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/config_bridge.h"
 #include "conf/config_dms.h"
 #include "conf/config_endpoint.h"
 #include "conf/config_engines.h"
@@ -303,7 +304,7 @@ open_listener(const struct endpoint *e)
 		if (!address_is_loopback(&e->listens[i]))
 			return &e->listens[i];
 	}
-	return NULL;
+	return endpoint_is_local(e) || e->nlistens == 0 ? NULL : e->listens;
 }
 
 static void
@@ -358,13 +359,16 @@ check_identity(struct rules *r)
 	    address_format(open, at, sizeof(at)));
 }
 
-/* One name for several servers would let one of them pass for another. */
+/* One name for several servers would let one of them pass for another.  Those
+ * of a transparent endpoint are places where one may be, as a network is. */
 static void
 check_shared_name(struct rules *r, enum setting_id shared, enum setting_id own,
     const char *remedy)
 {
 	size_t i, without = 0;
 
+	if (r->e->transparent != TRANSPARENT_OFF)
+		return;
 	for (i = 0; i < r->d->nchildren; i++)
 		without += !draft_given(r->d->children[i], own);
 	if (r->d->nchildren < 2 || without == 0 || !draft_sound(r->d, shared) ||
@@ -393,7 +397,7 @@ check_server(struct rules *r, size_t n)
 	const struct draft *d = r->d->children[n];
 	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && e->transparent == TRANSPARENT_OFF; i++) {
 		if (same_server(&e->servers[i], s))
 			draft_problem(d, SETTING_SERVER_ADDRESS,
 			    !endpoint_pairs(e), r->problems,
@@ -402,7 +406,8 @@ check_server(struct rules *r, size_t n)
 	if (s->fixed.len == 0)
 		return;
 	if (address_is_unix(&s->fixed)) {
-		if (e->mode != SSL_MODE_NONE)
+		if (e->mode != SSL_MODE_NONE &&
+		    e->transparent == TRANSPARENT_OFF)
 			draft_problem(d, SETTING_SERVER_ADDRESS, false,
 			    r->problems,
 			    "is a unix socket, which has no "
@@ -664,6 +669,7 @@ rules_check_endpoint(const struct draft *top, const struct draft *d,
 
 	for (i = 0; i < COUNT_OF(all); i++)
 		all[i](&r);
+	rules_check_bridge(d, e, p);
 	if (e->ops != NULL)
 		rules_check_engine(d, e, p);
 }
@@ -702,14 +708,22 @@ check_listen(const struct draft *const d[2], const struct endpoint *const e[2],
 	char path[DRAFT_PATH_MAX];
 
 	for (i = 0; i < n; i++) {
-		if (!address_overlaps(&e[0]->listens[i], &e[1]->listens[mine]))
+		if (!address_overlaps(&e[0]->listens[i],
+			&e[1]->listens[mine]) ||
+		    rules_may_share(e[0], &e[0]->listens[i], e[1],
+			&e[1]->listens[mine]))
 			continue;
 		other = listen_text(d[0], i);
 		draft_path(d[1], "listen", path);
 		if (strcmp(at->s, other->s) == 0)
 			problem_add(p, false, d[1]->file, at->line, path,
-			    "\"%s\" is used twice; the first time in %s:%u",
-			    at->s, d[0]->file, other->line);
+			    "\"%s\" is used twice; the first time in %s:%u%s",
+			    at->s, d[0]->file, other->line,
+			    e[0] != e[1] &&
+				    (e[0]->transparent || e[1]->transparent)
+				? "; endpoints share an address only if all "
+				  "of them are transparent, in the same way"
+				: "");
 		else
 			problem_add(p, false, d[1]->file, at->line, path,
 			    "\"%s\" overlaps with \"%s\" of %s:%u", at->s,
@@ -745,6 +759,8 @@ rules_check_together(struct draft *const *drafts, struct endpoint *const *list,
 			const struct endpoint *e[2] = { list[j], list[i] };
 
 			check_listens(d, e, p);
+			if (i != j)
+				rules_check_destinations(d, e, p);
 		}
 	}
 }

@@ -14,6 +14,7 @@
 #define TCP_PROBES_MAX   127       /* MAX_TCP_KEEPCNT */
 #define USER_TIMEOUT_MAX 2147483.0 /* an int of milliseconds */
 #define SESSIONS_MAX     16777216
+#define RATE_MAX         1000000
 #define THREADS_MAX      1024
 #define SECLEVEL_MAX     5
 /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 records of one key. */
@@ -30,10 +31,13 @@ static const char *const order_words[] = { "first", "random", NULL };
 static const char *const accept_words[] = { "balance", "reuseport", NULL };
 static const char *const ktls_words[] = { "off", "auto", "on", NULL };
 static const char *const records_words[] = { "openssl", "direct", NULL };
+static const char *const transparent_words[] = { "off", "redirect", "tproxy",
+	NULL };
 static const char *const verify_words[] = { "none", "optional", "require",
 	NULL };
 static const char *const profile_words[] = { "default", "webpki", NULL };
 static const char *const crl_words[] = { "refuse", "warn", NULL };
+static const char *const proxy_words[] = { "off", "v2", NULL };
 static const char *const policy_words[] = { "none", "dms", NULL };
 
 #define IN_CONFIG(member) \
@@ -115,6 +119,11 @@ static const struct setting settings[SETTING_NONE] = {
 		.help = "of all endpoints; 0: as many as the descriptor limit "
 			"allows",
 	},
+	[SETTING_USER] = {
+		.scope = SCOPE_TOP, .name = "user", .type = TYPE_TEXT,
+		.check = check_user, IN_CONFIG(user),
+		.help = "who to become, once started by root and listening",
+	},
 	[SETTING_POLICY_MIN_MODE] = {
 		.scope = SCOPE_TOP, .name = "policy.min_mode",
 		.type = TYPE_TEXT, .check = check_mode, .fallback = "none",
@@ -158,7 +167,7 @@ static const struct setting settings[SETTING_NONE] = {
 		.scope = SCOPE_ENDPOINT, .name = "server",
 		.type = TYPE_SERVERS, .required = true, .check = check_server,
 		.help = "where the database is: \"HOST:PORT\", or a list of "
-			"these and of groups",
+			"these and of groups; networks too if transparent",
 	},
 	[SETTING_SERVER_ORDER] = {
 		.scope = SCOPE_ENDPOINT, .name = "server_order",
@@ -449,7 +458,15 @@ static const struct setting settings[SETTING_NONE] = {
 	[SETTING_SOURCE] = {
 		.scope = SCOPE_ENDPOINT, .name = "source", .type = TYPE_TEXT,
 		.check = check_source,
-		.help = "the local address that the server is dialled from",
+		.help = "the local address that the server is dialled from, "
+			"or \"client\": the client's own",
+	},
+	[SETTING_TRANSPARENT] = {
+		.scope = SCOPE_ENDPOINT, .name = "transparent",
+		.type = TYPE_CHOICE, .choices = transparent_words,
+		IN_ENDPOINT(transparent), .fallback = "off",
+		.help = "the kernel brings connections that were going to the "
+			"server: by REDIRECT, or by TPROXY",
 	},
 	[SETTING_ACCEPT] = {
 		.scope = SCOPE_ENDPOINT, .name = "accept", .type = TYPE_CHOICE,
@@ -494,6 +511,25 @@ static const struct setting settings[SETTING_NONE] = {
 		.type = TYPE_COUNT, .max = SESSIONS_MAX,
 		IN_ENDPOINT(max_sessions_per_client), .fallback = "0",
 		.help = "from one address; 0: no limit",
+	},
+	[SETTING_MAX_SESSION_RATE] = {
+		.scope = SCOPE_ENDPOINT, .name = "max_session_rate",
+		.type = TYPE_COUNT, .max = RATE_MAX,
+		IN_ENDPOINT(max_session_rate), .fallback = "0",
+		.help = "new sessions a second, and as many at once; 0: no "
+			"limit",
+	},
+	[SETTING_PROXY_ACCEPT] = {
+		.scope = SCOPE_ENDPOINT, .name = "proxy_protocol.accept",
+		.type = TYPE_LIST, .check = check_proxy_accept,
+		.help = "the load balancers, who alone may connect, and must "
+			"say for whom",
+	},
+	[SETTING_PROXY_SEND] = {
+		.scope = SCOPE_ENDPOINT, .name = "proxy_protocol.send",
+		.type = TYPE_CHOICE, .choices = proxy_words,
+		IN_ENDPOINT(proxy_send), .fallback = "off",
+		.help = "v2: tell the server whom each connection is for",
 	},
 	[SETTING_SERVER_ADDRESS] = {
 		.scope = SCOPE_SERVER, .name = "address", .type = TYPE_TEXT,

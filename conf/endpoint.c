@@ -110,6 +110,28 @@ endpoint_pairs(const struct endpoint *e)
 	    e->ops->pairs(e->options);
 }
 
+bool
+endpoint_is_local(const struct endpoint *e)
+{
+	size_t i;
+
+	for (i = 0; i < e->nlistens; i++) {
+		if (!address_is_loopback(&e->listens[i]))
+			return false;
+	}
+	return e->transparent == TRANSPARENT_OFF;
+}
+
+bool
+server_has_address(const struct server *s, const struct address *to)
+{
+	if (s->port != address_port(to))
+		return false;
+	if (s->is_network)
+		return cidr_has(&s->network, to);
+	return s->fixed.len != 0 && address_same_ip(&s->fixed, to);
+}
+
 const char *
 endpoint_client_leg(const struct endpoint *e)
 {

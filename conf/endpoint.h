@@ -44,16 +44,30 @@ struct target {
 /* One place where the database is. */
 struct server {
 	char *text; /* as written in the file */
-	char *host; /* a name or an address; NULL for a unix socket */
+	char *host; /* a name or an address; NULL for a unix socket and for a
+	             * network */
 	uint16_t port;
 	struct address fixed; /* len 0: the name has to be resolved */
+	/* Of a transparent endpoint: any of these addresses, whichever the
+	 * client was going to. */
+	bool is_network;
+	struct cidr network;
 	struct target target;
 	char *sni; /* NULL: none, the host is no name */
 };
 
 /* The one name that it goes by, where it is dialled by another; or else its
- * host.  NULL for a unix socket. */
+ * host.  NULL for a unix socket and a network. */
 const char *server_called(const struct server *s);
+
+/* How connections come to its listeners that were going elsewhere: by a rule
+ * that rewrites where to (SO_ORIGINAL_DST says where that was), or by one that
+ * leaves them as they are (the socket's own address says it). */
+enum transparent {
+	TRANSPARENT_OFF = 0,
+	TRANSPARENT_REDIRECT,
+	TRANSPARENT_TPROXY,
+};
 
 enum server_order {
 	SERVER_ORDER_FIRST = 0,
@@ -71,6 +85,10 @@ enum ktls_mode {
 enum records_mode {
 	RECORDS_OPENSSL = 0,
 	RECORDS_DIRECT, /* our own, where they can be: proxy/tls_records.h */
+};
+enum proxy_send {
+	PROXY_SEND_OFF = 0,
+	PROXY_SEND_V2
 };
 enum client_verify {
 	CLIENT_VERIFY_NONE = 0,
@@ -105,18 +123,27 @@ struct endpoint {
 
 	struct address *listens;
 	size_t nlistens;
+	/* Not OFF: its servers say which destinations are its own, and a
+	 * session goes to the one that its client was going to.  Endpoints
+	 * that are so in the same way may share a listen address. */
+	enum transparent transparent;
 	enum accept_mode accept;
 	unsigned busy_poll_us; /* 0: its threads sleep at once */
 	struct cidr_list allow;
 	struct cidr_list deny;
 	unsigned max_sessions;            /* 0: no limit of its own */
 	unsigned max_sessions_per_client; /* by address; 0: none */
+	unsigned max_session_rate;        /* new ones a second; 0: none */
+	/* Whose connections begin with a PROXY header; empty: nobody's do. */
+	struct cidr_list proxy_accept;
+	enum proxy_send proxy_send;
 
 	struct server *servers;
 	size_t nservers;
 	enum server_order server_order;
 	double retry_after;
 	struct address source; /* len 0: the kernel chooses */
+	bool source_client;    /* the client's own address, instead */
 
 	enum ssl_mode mode;
 	struct trust *trust;      /* NULL for mode none */
@@ -163,6 +190,14 @@ bool endpoint_pairs(const struct endpoint *e);
 /* May records of its sessions be the kernel's at all, with this engine and
  * these legs?  If not, `why` (unless NULL) goes on from "because". */
 bool endpoint_may_ktls(const struct endpoint *e, const char **why);
+
+/* Can nobody but this machine reach its listeners?  What is transparent is
+ * reached by whoever the rules of the kernel bring. */
+bool endpoint_is_local(const struct endpoint *e);
+
+/* Is this the destination of that server, as far as addresses alone can say?
+ * Never of one that is known by a name. */
+bool server_has_address(const struct server *s, const struct address *to);
 
 /* The policy that follows, for its negotiators. */
 struct neg_policy endpoint_policy(const struct endpoint *e);

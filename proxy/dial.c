@@ -32,6 +32,7 @@ struct dialer {
 	struct event_base *base;
 	const struct config *config;
 	struct resolver *resolver;
+	struct outgoing *outgoing; /* NULL: nobody asks */
 	double attempt_seconds;
 	size_t dials;
 };
@@ -72,6 +73,7 @@ struct dial {
 	size_t next;         /* of the list, to be tried */
 	double attempt_ends; /* when the one being tried has had its time */
 	int fd;              /* being connected; -1: none */
+	struct outgoing_entry *outgoing; /* that socket's; NULL: none */
 
 	size_t server; /* being tried; NONE before the first */
 	bool blamed;   /* the server, not this machine, has failed */
@@ -185,6 +187,8 @@ dial_enter(struct dial *dial, enum dial_state state)
 static void
 dial_close(struct dial *dial)
 {
+	outgoing_remove(dial->outgoing);
+	dial->outgoing = NULL;
 	if (dial->fd == -1)
 		return;
 	event_del(&dial->event);
@@ -226,6 +230,8 @@ dial_succeed(struct dial *dial)
 	server_health_reached(dial->health, dial->server);
 	dial->result.fd = dial->fd;
 	dial->fd = -1;
+	dial->result.outgoing = dial->outgoing;
+	dial->outgoing = NULL;
 	dial->result.reason = REASON_NONE;
 	dial_finish(dial);
 }
@@ -337,6 +343,12 @@ attempt_connected(struct dial *dial)
 	return ATTEMPT_CONNECTED;
 }
 
+static bool
+bind_address(int fd, const struct address *a)
+{
+	return bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0;
+}
+
 /* False, with errno: EAFNOSUPPORT if it is of another family. */
 static bool
 bind_source(int fd, const struct address *source, const struct address *to)
@@ -351,7 +363,7 @@ bind_source(int fd, const struct address *source, const struct address *to)
 	 * are then as many as each server address has. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 	    sizeof(on));
-	return bind(fd, (const struct sockaddr *)&source->sa, source->len) == 0;
+	return bind_address(fd, source);
 }
 
 void
@@ -390,6 +402,98 @@ address_set_port(struct address *a, uint16_t port)
 	memcpy(&v4, &a->sa, sizeof(v4));
 	v4.sin_port = htons(port);
 	memcpy(&a->sa, &v4, sizeof(v4));
+}
+
+bool
+dial_allow_foreign(int fd, int family)
+{
+	int on = 1;
+
+	if (family == AF_INET6)
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on,
+			   sizeof(on)) == 0;
+	return setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) == 0;
+}
+
+int
+dial_check_source(const struct endpoint *e, struct err *err)
+{
+	int fd, result = 0;
+
+	if (!e->source_client)
+		return 0;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1 || !dial_allow_foreign(fd, AF_INET))
+		result = err_set(err,
+		    "%s: source = \"client\": %s; it needs CAP_NET_ADMIN or "
+		    "CAP_NET_RAW",
+		    e->name, strerror(errno));
+	if (fd != -1)
+		(void)close(fd);
+	return result;
+}
+
+/*
+ * To the client's own address, and its port if that is free: the one thing of
+ * the two that no other client has.  But where the kernel has rewritten where
+ * the client was going it would do the same to a connection from there to
+ * there.
+ */
+static bool
+bind_client(const struct dial *dial)
+{
+	const struct address *to = &dial->result.address;
+	struct address from = dial->choice.client;
+
+	if (!dial_allow_foreign(dial->fd, to->sa.ss_family))
+		return false;
+	if (from.sa.ss_family == to->sa.ss_family &&
+	    dial->endpoint->transparent != TRANSPARENT_REDIRECT &&
+	    bind_address(dial->fd, &from))
+		return true;
+	address_set_port(&from, 0);
+	return bind_source(dial->fd, &from, to);
+}
+
+/* True too where there is nothing to be bound to. */
+static bool
+bind_dial(const struct dial *dial)
+{
+	const struct endpoint *e = dial->endpoint;
+
+	if (dial->result.address.sa.ss_family == AF_UNIX)
+		return true;
+	if (e->source_client && dial->choice.client.len != 0)
+		return bind_client(dial);
+	return e->source.len == 0 ||
+	    bind_source(dial->fd, &e->source, &dial->result.address);
+}
+
+/* As connect(); whoever asks meanwhile waits, and then knows of it. */
+static int
+connect_entered(struct dial *dial)
+{
+	const struct address *to = &dial->result.address;
+	struct outgoing *o = dial->dialer->outgoing;
+	struct address from = { .len = sizeof(from.sa) };
+	int result, error;
+	bool bound;
+
+	if (o == NULL || to->sa.ss_family == AF_UNIX)
+		return connect(dial->fd, (const struct sockaddr *)&to->sa,
+		    to->len);
+	outgoing_begin(o);
+	result = connect(dial->fd, (const struct sockaddr *)&to->sa, to->len);
+	error = errno;
+	bound =
+	    getsockname(dial->fd, (struct sockaddr *)&from.sa, &from.len) == 0;
+	dial->outgoing = outgoing_end(o, bound ? &from : NULL, to,
+	    dial->endpoint->source_client);
+	errno = error;
+	if (dial->outgoing != NULL)
+		return result;
+	errno = ENOMEM;
+	return -1;
 }
 
 static double
@@ -432,20 +536,18 @@ static enum attempt
 attempt_begin(struct dial *dial)
 {
 	const struct address *a = &dial->result.address;
-	const struct endpoint *e = dial->endpoint;
 
 	dial->fd = socket(a->sa.ss_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (dial->fd == -1)
 		return attempt_failed(dial, errno, NULL);
-	if (e->source.len != 0 && a->sa.ss_family != AF_UNIX &&
-	    !bind_source(dial->fd, &e->source, a))
+	if (!bind_dial(dial))
 		return attempt_failed(dial, errno,
 		    errno == EAFNOSUPPORT
 			? "is not of the family of the source address"
 			: NULL);
-	dial_tune_socket(dial->fd, e);
-	if (connect(dial->fd, (const struct sockaddr *)&a->sa, a->len) == 0)
+	dial_tune_socket(dial->fd, dial->endpoint);
+	if (connect_entered(dial) == 0)
 		return attempt_connected(dial);
 	if (errno == EINPROGRESS || errno == EINTR)
 		return attempt_wait(dial, DIAL_CONNECTING);
@@ -810,6 +912,18 @@ dial_start(struct dialer *d, const struct endpoint *e, struct server_health *h,
 	set_timer(&dial->event, 0);
 	d->dials++;
 	return dial;
+}
+
+void
+dialer_share(struct dialer *d, struct outgoing *o)
+{
+	d->outgoing = o;
+}
+
+struct resolver *
+dialer_resolver(struct dialer *d)
+{
+	return d->resolver;
 }
 
 struct dialer *

@@ -19,9 +19,11 @@
 #include "conf/endpoint.h"
 #include "conf/err.h"
 #include "conf/redirect.h"
+#include "proxy/outgoing.h"
 
 struct dialer;
 struct dial;
+struct resolver;
 
 /* Which servers are down, shared by the threads: atomics, one per server of
  * one endpoint.  The thread that changes one logs server.down or server.up. */
@@ -40,6 +42,11 @@ struct dialer *dialer_new_with(struct event_base *base, const struct config *c,
     const struct dialer_settings *settings, struct err *err);
 void dialer_free(struct dialer *d); /* after every dial has ended */
 
+/* Every connection is entered there from now on; NULL: nowhere. */
+void dialer_share(struct dialer *d, struct outgoing *o);
+/* Its own, for what else is to be asked on this thread. */
+struct resolver *dialer_resolver(struct dialer *d);
+
 /* Where to: any server in the configured order, one server, or one address
  * alone. */
 enum dial_where {
@@ -57,6 +64,9 @@ struct dial_choice {
 	size_t server;
 	size_t nth;
 	const struct redirect *redirect; /* must outlive the dial */
+	/* Whose address it is dialled from where the endpoint's source is its
+	 * client; len 0: there is no client. */
+	struct address client;
 };
 
 #define DIAL_TEXT_MAX 400
@@ -72,6 +82,7 @@ struct dial_result {
 
 	const struct server *server;
 	struct address address;
+	struct outgoing_entry *outgoing; /* the callback's to remove; or NULL */
 	double resolve_seconds;
 	double connect_seconds;
 };
@@ -88,5 +99,14 @@ void dial_cancel(struct dial *dial); /* accepts NULL, and does nothing from
 
 /* TCP_NODELAY and keepalive, as the endpoint has them, for either leg. */
 void dial_tune_socket(int fd, const struct endpoint *e);
+
+/* For addresses that are not this machine's: lets a socket listen for them, or
+ * be bound to one.  False, with errno: EPERM without CAP_NET_ADMIN or
+ * CAP_NET_RAW. */
+bool dial_allow_foreign(int fd, int family) __attribute__((warn_unused_result));
+/* May this process do so for an endpoint with source = "client"?  -1 with
+ * `err`. */
+int dial_check_source(const struct endpoint *e, struct err *err)
+    __attribute__((warn_unused_result));
 
 #endif /* PROXY_DIAL_H */

@@ -703,6 +703,15 @@ leg_in_flight(const struct leg *leg)
 	return n == 0 || leg_is_dead(leg) ? 0 : (size_t)n;
 }
 
+bool
+leg_local_address(const struct leg *leg, struct address *local)
+{
+	*local = (struct address){ .len = sizeof(local->sa) };
+	return leg->fd != -1 &&
+	    getsockname(leg->fd, (struct sockaddr *)&local->sa, &local->len) ==
+	    0;
+}
+
 struct leg_failure
 leg_failure(const struct leg *leg)
 {

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "conf/address.h"
 #include "protocols/bytes.h"
 #include "protocols/reason.h"
 #include "proxy/queue.h"
@@ -177,6 +178,10 @@ leg_blocked(const struct leg *leg)
 /* Bytes handed to the kernel that the peer has not acknowledged, and may
  * yet. */
 size_t leg_in_flight(const struct leg *leg);
+
+/* Our own address, which its peer has connected to; false: not known. */
+bool leg_local_address(const struct leg *leg, struct address *local)
+    __attribute__((warn_unused_result));
 
 /* Why LEG_FAILED, or why `failed` came.  Text and hint live as long as the
  * leg; a reset and a keepalive that gave up are told by errno. */

@@ -8,8 +8,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proxy/hash.h"
+#include "proxy/rate.h"
+
+#define NSEC_PER_SEC UINT64_C(1000000000)
 
 /* Who counts as one: an address, at one endpoint.  Hashed as bytes, so there
  * is no padding in it. */
@@ -33,6 +37,7 @@ struct limits {
 	atomic_uint sessions;
 	size_t nendpoints;
 	atomic_uint *endpoints; /* sessions of each, by its index */
+	struct rate *rates;     /* the same, of new ones */
 
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t seed;
@@ -59,13 +64,16 @@ limits_new(const struct config *c, unsigned max_sessions)
 	l->nbuckets = hash_buckets(max_sessions);
 	l->buckets = calloc(l->nbuckets, sizeof(*l->buckets));
 	l->endpoints = malloc((c->nendpoints + 1) * sizeof(*l->endpoints));
-	if (l->buckets == NULL || l->endpoints == NULL) {
+	l->rates = malloc((c->nendpoints + 1) * sizeof(*l->rates));
+	if (l->buckets == NULL || l->endpoints == NULL || l->rates == NULL) {
 		limits_free(l);
 		return NULL;
 	}
 	atomic_init(&l->sessions, 0);
-	for (i = 0; i < c->nendpoints; i++)
+	for (i = 0; i < c->nendpoints; i++) {
 		atomic_init(&l->endpoints[i], 0);
+		rate_init(&l->rates[i]);
+	}
 	return l;
 }
 
@@ -92,6 +100,7 @@ limits_free(struct limits *l)
 	pthread_mutex_destroy(&l->lock);
 	free(l->buckets);
 	free(l->endpoints);
+	free(l->rates);
 	free(l);
 }
 
@@ -209,8 +218,8 @@ client_leave(struct limits *l, const struct endpoint *e,
 }
 
 /* A client on a unix socket has passed its file's permissions instead. */
-static bool
-may_come_in(const struct endpoint *e, const struct address *client)
+bool
+limits_allow(const struct endpoint *e, const struct address *client)
 {
 	if (client->sa.ss_family == AF_UNIX)
 		return true;
@@ -219,34 +228,107 @@ may_come_in(const struct endpoint *e, const struct address *client)
 	return e->allow.n == 0 || cidr_list_has(&e->allow, client);
 }
 
-enum reason
-limits_enter(struct limits *l, const struct endpoint *e,
-    const struct address *client)
+/* A place among all sessions, and among those of the endpoint. */
+static enum reason
+place_take(struct limits *l, const struct endpoint *e, const char **why)
 {
-	enum reason reason;
-
-	if (!may_come_in(e, client))
-		return REASON_NOT_ALLOWED;
+	*why = "max_sessions of all endpoints together is reached";
 	if (!count_up(&l->sessions, l->max))
 		return REASON_OVERLOAD;
-	if (!count_up(&l->endpoints[e->index], e->max_sessions)) {
-		atomic_fetch_sub(&l->sessions, 1);
-		return REASON_LIMIT;
-	}
-	if ((reason = client_enter(l, e, client)) != REASON_NONE) {
-		atomic_fetch_sub(&l->endpoints[e->index], 1);
-		atomic_fetch_sub(&l->sessions, 1);
-	}
+	*why = "max_sessions of the endpoint is reached";
+	if (count_up(&l->endpoints[e->index], e->max_sessions))
+		return REASON_NONE;
+	atomic_fetch_sub(&l->sessions, 1);
+	return REASON_LIMIT;
+}
+
+static void
+place_leave(struct limits *l, const struct endpoint *e)
+{
+	atomic_fetch_sub(&l->endpoints[e->index], 1);
+	atomic_fetch_sub(&l->sessions, 1);
+}
+
+/* Asked last: whoever is refused for another reason is no new session. */
+static bool
+is_due(struct limits *l, const struct endpoint *e)
+{
+	struct timespec now = { 0 };
+
+	if (e->max_session_rate == 0)
+		return true;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return rate_take(&l->rates[e->index], e->max_session_rate,
+	    (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
+}
+
+static bool
+is_announced(const struct endpoint *e)
+{
+	return e->proxy_accept.n > 0;
+}
+
+/* The file of a unix socket says who may open it. */
+static bool
+may_announce(const struct endpoint *e, const struct address *peer)
+{
+	return peer->sa.ss_family == AF_UNIX ||
+	    cidr_list_has(&e->proxy_accept, peer);
+}
+
+/* The client, which has its place. */
+static enum reason
+count_client(struct limits *l, const struct endpoint *e,
+    const struct address *client, const char **why)
+{
+	enum reason reason = client_enter(l, e, client);
+
+	*why = "max_sessions_per_client is reached";
+	if (reason != REASON_NONE || is_due(l, e))
+		return reason;
+	client_leave(l, e, client);
+	*why = "max_session_rate is reached";
+	return REASON_LIMIT;
+}
+
+enum reason
+limits_enter(struct limits *l, const struct endpoint *e,
+    const struct address *peer, const char **why)
+{
+	bool announced = is_announced(e);
+	enum reason reason;
+
+	if (!(announced ? may_announce(e, peer) : limits_allow(e, peer)))
+		return REASON_NOT_ALLOWED;
+	if ((reason = place_take(l, e, why)) != REASON_NONE || announced)
+		return reason;
+	if ((reason = count_client(l, e, peer, why)) != REASON_NONE)
+		place_leave(l, e);
 	return reason;
+}
+
+enum reason
+limits_announced(struct limits *l, const struct endpoint *e,
+    const struct address *client, const char **why)
+{
+	return limits_allow(e, client) ? count_client(l, e, client, why)
+				       : REASON_NOT_ALLOWED;
 }
 
 void
 limits_leave(struct limits *l, const struct endpoint *e,
     const struct address *client)
 {
-	client_leave(l, e, client);
-	atomic_fetch_sub(&l->endpoints[e->index], 1);
-	atomic_fetch_sub(&l->sessions, 1);
+	if (client != NULL)
+		client_leave(l, e, client);
+	place_leave(l, e);
+}
+
+void
+limits_turn_back(struct limits *l, const struct endpoint *e,
+    const struct address *peer)
+{
+	limits_leave(l, e, is_announced(e) ? NULL : peer);
 }
 
 size_t

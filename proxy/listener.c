@@ -18,6 +18,7 @@
 
 #include "proxy/holder.h"
 #include "proxy/limits.h"
+#include "proxy/listener_route.h"
 #include "proxy/log.h"
 
 #define LISTEN_BACKLOG 4096 /* the kernel caps it at somaxconn */
@@ -54,7 +55,8 @@ struct listener {
 	const struct endpoint *endpoint;
 	size_t listen;
 	struct address address;
-	int fd; /* -1: stopped */
+	struct destinations *destinations; /* NULL: it is not transparent */
+	int fd;                            /* -1: stopped */
 	struct event *readable;
 	struct event *resume;
 	unsigned pause_ms;
@@ -71,6 +73,9 @@ bind_remedy(int error)
 	if (error == EACCES)
 		return "ports below 1024 need CAP_NET_BIND_SERVICE, a unix "
 		       "socket a folder that may be written to";
+	if (error == EPERM)
+		return "transparent = \"tproxy\" needs CAP_NET_ADMIN or "
+		       "CAP_NET_RAW";
 	if (error == EADDRNOTAVAIL)
 		return "no interface of this machine has that address";
 	return "check the listen address";
@@ -138,6 +143,20 @@ open_socket(int family)
 	return fd;
 }
 
+/* One of a set's, ready to be bound. */
+static int
+open_listener(const struct listener_set *s)
+{
+	int family = s->address.sa.ss_family, fd = open_socket(family);
+
+	if (fd == -1 || s->endpoint->transparent != TRANSPARENT_TPROXY ||
+	    dial_allow_foreign(fd, family))
+		return fd;
+	(void)close(fd);
+	errno = EPERM;
+	return -1;
+}
+
 static bool
 bind_and_listen(int fd, const struct address *a)
 {
@@ -156,7 +175,7 @@ bind_first(struct listener_set *s, bool shared, struct err *err)
 {
 	socklen_t len = sizeof(s->address.sa);
 
-	if ((s->fds[0] = open_socket(s->address.sa.ss_family)) == -1)
+	if ((s->fds[0] = open_listener(s)) == -1)
 		return fail_listen(s, err);
 	if (!bind_and_listen(s->fds[0], &s->address))
 		return fail_listen(s, err);
@@ -172,7 +191,7 @@ bind_first(struct listener_set *s, bool shared, struct err *err)
 static int
 bind_next(struct listener_set *s, size_t i, struct err *err)
 {
-	if ((s->fds[i] = open_socket(s->address.sa.ss_family)) == -1)
+	if ((s->fds[i] = open_listener(s)) == -1)
 		return fail_listen(s, err);
 	if (!set_option(s->fds[i], SOL_SOCKET, SO_REUSEPORT) ||
 	    !bind_and_listen(s->fds[i], &s->address))
@@ -366,6 +385,44 @@ listener_set_free(struct listener_set *s)
 	free(s);
 }
 
+/* That one, whatever stands at its path by now. */
+static bool
+unix_give(const struct listener_set *s, int fd, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	if (st.st_dev != s->device || st.st_ino != s->inode) {
+		errno = ENOENT;
+		return false;
+	}
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
+}
+
+int
+listener_set_give(const struct listener_set *s, uid_t uid, gid_t gid,
+    struct err *err)
+{
+	char path[sizeof(struct sockaddr_un)];
+	bool given;
+	int fd;
+
+	if (!s->file)
+		return 0;
+	unix_path(&s->address, path);
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	given = fd != -1 && unix_give(s, fd, uid, gid);
+	if (!given)
+		(void)err_set_errno(err,
+		    "%s: listen unix:%s: cannot be given to the user that the "
+		    "proxy becomes",
+		    s->endpoint->name, path);
+	if (fd != -1)
+		(void)close(fd);
+	return given ? 0 : -1;
+}
+
 size_t
 listener_set_sockets(const struct listener_set *s)
 {
@@ -389,30 +446,35 @@ listener_set_address(const struct listener_set *s)
  */
 
 static void
-log_refused(const struct listener *l, const struct address *client,
-    enum reason reason, const char *detail)
+log_refused(const struct arrival *a, const char *detail)
 {
 	struct log_line line;
 
 	if (!log_open(&line, LEVEL_NOTICE, "session.refused"))
 		return;
-	log_endpoint(&line, l->endpoint);
-	log_address(&line, "client", client);
-	log_text(&line, "reason", reason_name(reason));
+	if (!a->astray)
+		log_endpoint(&line, a->endpoint);
+	log_address(&line, "client", &a->client);
+	if (a->destination.len > 0)
+		log_address(&line, "server", &a->destination);
+	log_text(&line, "reason", reason_name(a->admitted));
 	log_text(&line, "detail", detail);
 	log_close(&line);
 }
 
 /* One that came after the drain began is turned away, if it may come at all. */
 static enum reason
-admit(const struct listener *l, const struct address *client)
+admit(const struct listener *l, struct arrival *a)
 {
 	struct proxy *p = l->worker->proxy;
-	enum reason reason = limits_enter(p->limits, l->endpoint, client);
+	enum reason reason;
 
+	reason = limits_enter(p->limits, a->endpoint, &a->client, &a->detail);
+	if (reason != REASON_LIMIT && reason != REASON_OVERLOAD)
+		a->detail = NULL;
 	if (reason != REASON_NONE || !atomic_load(&p->draining))
 		return reason;
-	limits_leave(p->limits, l->endpoint, client);
+	limits_turn_back(p->limits, a->endpoint, &a->client);
 	return REASON_DRAINING;
 }
 
@@ -425,27 +487,43 @@ may_be_told(const struct listener *l)
 	return atomic_load(&p->sessions) < p->max_sessions + PROXY_REFUSALS_MAX;
 }
 
+/* Why it is closed without a word; NULL: it is not. */
+static const char *
+why_closed(const struct listener *l, const struct arrival *a)
+{
+	if (a->admitted == REASON_NONE)
+		return NULL;
+	if (a->astray && a->endpoint == NULL)
+		return a->detail;
+	if (a->admitted == REASON_NOT_ALLOWED)
+		return a->endpoint->proxy_accept.n > 0
+		    ? "the address is not in proxy_protocol.accept"
+		    : "the address is denied, or not allowed";
+	if (!may_be_told(l))
+		return "closed without a word: too many are turned away";
+	return NULL;
+}
+
 static void
 hand_on(struct listener *l, int fd, const struct address *client)
 {
 	struct arrival a = { .endpoint = l->endpoint,
 		.listen = l->listen,
 		.fd = fd,
-		.client = *client,
-		.admitted = admit(l, client) };
-	const char *detail = NULL;
+		.client = *client };
+	const char *detail;
 	struct worker *w = l->worker;
 
-	if (a.admitted == REASON_NOT_ALLOWED)
-		detail = "the address is denied, or not allowed";
-	else if (a.admitted != REASON_NONE && !may_be_told(l))
-		detail = "closed without a word: too many are turned away";
-	if (detail != NULL) {
-		log_refused(l, client, a.admitted, detail);
+	if (l->destinations != NULL)
+		listener_route(l->destinations, w->proxy, &a);
+	if (!a.astray)
+		a.admitted = admit(l, &a);
+	if ((detail = why_closed(l, &a)) != NULL) {
+		log_refused(&a, detail);
 		(void)close(fd);
 		return;
 	}
-	if (l->endpoint->accept == ACCEPT_BALANCE)
+	if (a.endpoint->accept == ACCEPT_BALANCE)
 		w = worker_least_loaded(w);
 	worker_adopt(w, &a);
 }
@@ -530,6 +608,36 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		listener_pause(l, error);
 }
 
+static void
+on_ready(void *arg)
+{
+	struct listener *l = arg;
+
+	if (l->readable != NULL)
+		(void)event_add(l->readable, NULL);
+}
+
+/* Whoever connects before its names are known waits in the queue. */
+static bool
+begin_accepting(struct listener *l, const struct listener_set *s)
+{
+	struct destinations_how how = { .listen = &l->address,
+		.tells = s->taken == 0,
+		.ready = on_ready,
+		.arg = l };
+	struct worker *w = l->worker;
+
+	if (l->endpoint->transparent != TRANSPARENT_OFF) {
+		l->destinations = destinations_new(w->base, w->proxy->config,
+		    w->dialer, &how);
+		if (l->destinations == NULL)
+			return false;
+		if (!destinations_ready(l->destinations))
+			return true;
+	}
+	return event_add(l->readable, NULL) == 0;
+}
+
 struct listener *
 listener_new(struct worker *w, struct listener_set *s, struct err *err)
 {
@@ -546,8 +654,7 @@ listener_new(struct worker *w, struct listener_set *s, struct err *err)
 	l->readable =
 	    event_new(w->base, l->fd, EV_READ | EV_PERSIST, on_readable, l);
 	l->resume = evtimer_new(w->base, on_resume, l);
-	if (l->readable == NULL || l->resume == NULL ||
-	    event_add(l->readable, NULL) == -1)
+	if (l->readable == NULL || l->resume == NULL || !begin_accepting(l, s))
 		goto fail;
 	s->fds[s->taken++] = -1;
 	return l;
@@ -591,5 +698,6 @@ listener_free(struct listener *l)
 	if (l == NULL)
 		return;
 	listener_close(l);
+	destinations_free(l->destinations);
 	free(l);
 }

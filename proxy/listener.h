@@ -22,6 +22,9 @@ struct listener_set *listener_set_new(const struct endpoint *e, size_t listen,
 void listener_set_free(struct listener_set *s); /* accepts NULL */
 
 size_t listener_set_sockets(const struct listener_set *s);
+/* The file of a unix socket is theirs from now on. */
+int listener_set_give(const struct listener_set *s, uid_t uid, gid_t gid,
+    struct err *err) __attribute__((warn_unused_result));
 const struct endpoint *listener_set_endpoint(const struct listener_set *s);
 /* With the port that the kernel chose, if the one configured is 0. */
 const struct address *listener_set_address(const struct listener_set *s);

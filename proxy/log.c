@@ -566,6 +566,33 @@ log_generation(unsigned generation)
  * Where it goes.
  */
 
+/* The folder may be the user's that root is about to become: whoever may write
+ * there must not choose what else root writes to, and gives away. */
+static bool
+leads_astray(const char *path, int fd)
+{
+	struct stat name, file;
+
+	if (geteuid() != 0)
+		return false;
+	if (lstat(path, &name) == -1 || fstat(fd, &file) == -1)
+		return true;
+	if (S_ISLNK(name.st_mode))
+		return name.st_uid != 0;
+	return name.st_dev != file.st_dev || name.st_ino != file.st_ino ||
+	    (S_ISREG(file.st_mode) && file.st_nlink > 1);
+}
+
+static int
+not_astray(const char *path, int fd)
+{
+	if (fd == -1 || !leads_astray(path, fd))
+		return fd;
+	(void)close(fd);
+	errno = ELOOP;
+	return -1;
+}
+
 /* umask does not apply to the mode of a file that we make: fchmod(). */
 static int
 open_file(const char *path)
@@ -575,10 +602,11 @@ open_file(const char *path)
 	int fd = open(path, flags);
 
 	if (fd != -1 || errno != ENOENT)
-		return fd;
+		return not_astray(path, fd);
 	fd = open(path, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
 	if (fd == -1)
-		return errno == EEXIST ? open(path, flags) : -1;
+		return errno == EEXIST ? not_astray(path, open(path, flags))
+				       : -1;
 	(void)fchmod(fd, LOG_FILE_MODE);
 	return fd;
 }
@@ -662,6 +690,22 @@ log_setup(const struct config *c, struct err *err)
 	atomic_store(&logger.json, c->log.format == LOG_JSON);
 	sink_replace(&s);
 	return 0;
+}
+
+void
+log_give(uid_t uid)
+{
+	const struct sink *sink = &logger.sink;
+	struct stat st;
+
+	if (sink->path == NULL || fstat(sink->fd, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || st.st_uid != 0)
+		return;
+	if (fchown(sink->fd, uid, (gid_t)-1) == -1)
+		log_event(LEVEL_WARN, "log.failed", NULL,
+		    "cannot give %s to the user that will have to reopen it: "
+		    "%s",
+		    sink->path, strerror(errno));
 }
 
 /* The path belongs to the thread that calls log_setup() and this. */

@@ -50,6 +50,9 @@ int log_setup(const struct config *c, struct err *err)
 /* SIGUSR1; safe in the loop, not in the handler.  A file that cannot be opened
  * anew is logged, to the one that is open. */
 void log_reopen(void);
+/* The file is root's, and is to be opened anew by somebody else one day: it is
+ * given to them.  What is no file, or somebody's already, stays as it is. */
+void log_give(uid_t uid);
 void log_generation(unsigned generation);
 
 /* False, and nothing to close, if the level is off. */

@@ -11,6 +11,7 @@
 #include "conf/words.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/options.h"
+#include "proxy/privileges.h"
 #include "proxy/tls.h"
 
 const struct command *const commands[] = {
@@ -19,6 +20,7 @@ const struct command *const commands[] = {
 	&command_test,
 	&command_verify,
 	&command_cert,
+	&command_bridge,
 	&command_help,
 	NULL,
 };
@@ -122,7 +124,7 @@ main(int argc, char **argv)
 
 	open_standard();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (tls_init(&err) == -1) {
+	if (privileges_begin(&err) == -1 || tls_init(&err) == -1) {
 		error_print(&err);
 		return EXIT_INTERNAL;
 	}

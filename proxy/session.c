@@ -28,8 +28,9 @@
 
 /* From each state, where to. */
 static const unsigned legal_moves[SESSION_STATES] = {
-	[SESSION_NEW] = MOVE(SESSION_NEGOTIATING) | MOVE(SESSION_REFUSING) |
-	    MOVE(SESSION_CLOSING),
+	[SESSION_NEW] = MOVE(SESSION_ANNOUNCING) | MOVE(SESSION_NEGOTIATING) |
+	    MOVE(SESSION_REFUSING) | MOVE(SESSION_CLOSING),
+	[SESSION_ANNOUNCING] = MOVE(SESSION_NEW) | MOVE(SESSION_CLOSING),
 	[SESSION_NEGOTIATING] = MOVE(SESSION_DELAYING) |
 	    MOVE(SESSION_CONNECTING) | MOVE(SESSION_SECURING) |
 	    MOVE(SESSION_RELAYING) | MOVE(SESSION_DELIVERING) |
@@ -67,6 +68,26 @@ session_drain_counts(const struct session *s)
 	return s->draining && s->endpoint->timeouts.drain > 0;
 }
 
+/* Where it must begin with TLS it does, whatever its protocol is. */
+static bool
+client_speaks_first(const struct endpoint *e)
+{
+	return e->ops->client_first ||
+	    (e->client_rule == CLIENT_TLS_REQUIRE && !e->ops->client_chooses);
+}
+
+/* A load balancer may send its header with the client's first bytes.  Whoever
+ * is turned away afterwards is not waited for as long. */
+static double
+session_header_seconds(const struct session *s)
+{
+	if (s->front->admitted != REASON_NONE)
+		return REFUSE_SECONDS;
+	return client_speaks_first(s->endpoint)
+	    ? s->endpoint->timeouts.first_byte
+	    : s->endpoint->timeouts.handshake;
+}
+
 void
 session_enter(struct session *s, enum session_state state)
 {
@@ -85,6 +106,9 @@ session_enter(struct session *s, enum session_state state)
 		if (!session_drain_counts(s))
 			session_set_deadline(s,
 			    s->draining ? 0 : s->endpoint->timeouts.idle);
+		break;
+	case SESSION_ANNOUNCING:
+		session_set_deadline(s, session_header_seconds(s));
 		break;
 	case SESSION_REFUSING:
 		session_set_deadline(s, REFUSE_SECONDS);
@@ -127,6 +151,9 @@ bool
 session_keep_address(struct kept_address **kept, const struct address *a)
 {
 	free(*kept);
+	*kept = NULL;
+	if (a->len == 0)
+		return true;
 	if ((*kept = malloc(sizeof(**kept) + a->len)) == NULL)
 		return false;
 	(*kept)->len = a->len;
@@ -148,27 +175,29 @@ session_address(const struct kept_address *kept)
 
 /* Birth */
 
-/* Where it must begin with TLS it does, whatever its protocol is. */
-static bool
-client_speaks_first(const struct endpoint *e)
+/* In words for the client. */
+static const char *
+turned_away(enum reason reason)
 {
-	return e->ops->client_first ||
-	    (e->client_rule == CLIENT_TLS_REQUIRE && !e->ops->client_chooses);
+	if (reason == REASON_DRAINING)
+		return "the proxy is shutting down";
+	if (reason == REASON_NO_ENDPOINT)
+		return "no endpoint of the proxy has that destination";
+	if (reason == REASON_LOOP)
+		return "the destination is the proxy itself";
+	return "too many connections to this endpoint";
 }
 
-static void
-session_begin(struct session *s, enum reason admitted)
+void
+session_begin(struct session *s, enum reason admitted, const char *detail)
 {
 	const struct endpoint *e = s->endpoint;
 
 	if (admitted == REASON_NONE && atomic_load(&s->worker->proxy->draining))
 		admitted = REASON_DRAINING;
 	if (admitted != REASON_NONE) {
-		session_refuse(s, admitted, LEG_CLIENT,
-		    admitted == REASON_DRAINING
-			? "the proxy is shutting down"
-			: "too many connections to this endpoint",
-		    "try again later", NULL);
+		session_refuse(s, admitted, LEG_CLIENT, turned_away(admitted),
+		    s->astray ? NULL : "try again later", detail);
 		return;
 	}
 	leg_want_read(&s->leg[LEG_CLIENT], true);
@@ -181,6 +210,13 @@ session_begin(struct session *s, enum reason admitted)
 	session_advance(s);
 }
 
+/* What is nobody's is not waited for. */
+static bool
+is_announced(const struct arrival *a)
+{
+	return a->endpoint->proxy_accept.n > 0 && !a->astray;
+}
+
 void
 session_new(struct worker *w, const struct arrival *a)
 {
@@ -188,13 +224,16 @@ session_new(struct worker *w, const struct arrival *a)
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL || !session_keep_address(&s->client, &a->client) ||
+	    !session_keep_address(&s->address, &a->destination) ||
 	    (s->neg = negotiation_new(w->proxy, a)) == NULL) {
-		if (s != NULL)
+		if (s != NULL) {
 			free(s->client);
+			free(s->address);
+		}
 		free(s);
 		(void)close(a->fd);
 		if (a->admitted == REASON_NONE)
-			limits_leave(w->proxy->limits, e, &a->client);
+			limits_turn_back(w->proxy->limits, e, &a->client);
 		worker_released(w);
 		return;
 	}
@@ -202,6 +241,9 @@ session_new(struct worker *w, const struct arrival *a)
 	s->endpoint = e;
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = a->admitted == REASON_NONE;
+	s->named = s->counted && !is_announced(a);
+	s->server = a->server;
+	s->astray = a->astray;
 	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(&a->client);
 	s->started = times_now();
 	leg_init(&s->leg[LEG_SERVER]);
@@ -211,7 +253,10 @@ session_new(struct worker *w, const struct arrival *a)
 	    relay_leg_buffers(w->buffers), &session_negotiating, s);
 	s->leg[LEG_CLIENT].busy_poll_us = e->busy_poll_us;
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
-	session_begin(s, a->admitted);
+	if (!is_announced(a))
+		session_begin(s, a->admitted, a->detail);
+	else if (!session_announce(s, a))
+		session_drop(s, REASON_INTERNAL, "out of memory");
 }
 
 /* Ends */
@@ -228,8 +273,11 @@ session_bury(struct session *s)
 	leg_close(&s->leg[LEG_SERVER]);
 	negotiation_free(s->neg);
 	s->neg = NULL;
+	session_answered(s);
 	free(s->redirect);
 	s->redirect = NULL;
+	free(s->front);
+	s->front = NULL;
 	if (s->key != NULL) {
 		cancels_remove(w->proxy->cancels, s->endpoint, s->key, &server);
 		explicit_bzero(s->key, sizeof(*s->key));
@@ -237,7 +285,8 @@ session_bury(struct session *s)
 		s->key = NULL;
 	}
 	if (s->counted)
-		limits_leave(w->proxy->limits, s->endpoint, &client);
+		limits_leave(w->proxy->limits, s->endpoint,
+		    s->named ? &client : NULL);
 	s->counted = false;
 	TAILQ_REMOVE(&w->sessions, s, link);
 	TAILQ_INSERT_TAIL(&w->ended, s, link);
@@ -324,6 +373,13 @@ session_close(struct session *s, enum reason reason, const char *detail)
 	session_closing_leg(s, client);
 	leg_want_read(client, true);
 	session_set_deadline(s, CLOSE_SECONDS);
+}
+
+void
+session_drop(struct session *s, enum reason reason, const char *detail)
+{
+	if (session_conclude(s, reason, detail))
+		session_bury(s);
 }
 
 /* Whoever is left gets what it is owed; then it must see that the end came
@@ -499,6 +555,7 @@ session_drain(struct session *s)
 	s->draining = true;
 	switch (s->state) {
 	case SESSION_NEW: /* who has said nothing need not be told why */
+	case SESSION_ANNOUNCING:
 		session_close(s, REASON_DRAINING, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:
@@ -563,6 +620,7 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	switch (s->state) {
 	case SESSION_NEW:
+	case SESSION_ANNOUNCING:
 		session_close(s, REASON_TIMEOUT, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:

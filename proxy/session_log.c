@@ -16,8 +16,11 @@ log_who(struct log_line *l, const struct session *s)
 	struct address server = session_address(s->address);
 
 	log_uint(l, "session", s->id);
-	log_endpoint(l, s->endpoint);
+	if (!s->astray)
+		log_endpoint(l, s->endpoint);
 	log_address(l, "client", &client);
+	if (s->front != NULL)
+		log_address(l, "via", &s->front->via);
 	if (server.len > 0)
 		log_address(l, "server", &server);
 }
@@ -72,6 +75,8 @@ log_client_leg(struct log_line *l, const struct session *s)
 {
 	const struct tls *tls = s->leg[LEG_CLIENT].tls;
 
+	if (s->front != NULL && s->front->tls[0] != '\0')
+		log_peer(l, "via_tls", s->front->tls, strlen(s->front->tls));
 	if (s->neg->login_tls != NULL) {
 		log_login_only(l, s->neg);
 		return;

@@ -105,6 +105,8 @@ session_where(const struct session *s)
 	switch (s->state) {
 	case SESSION_NEW:
 		return "waiting for the client's first byte";
+	case SESSION_ANNOUNCING:
+		return "waiting for the PROXY header";
 	case SESSION_DELAYING:
 		return "waiting to see whether the client stays";
 	case SESSION_CONNECTING:
@@ -357,6 +359,8 @@ dialled(const struct dial_result *r, void *arg)
 		dial_failed(s, r);
 		return;
 	}
+	session_answered(s);
+	s->outgoing = r->outgoing;
 	if (!session_keep_address(&s->address, &r->address)) {
 		(void)close(r->fd);
 		session_refuse(s, REASON_INTERNAL, LEG_SERVER,
@@ -371,6 +375,10 @@ dialled(const struct dial_result *r, void *arg)
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&r->address);
 	neg->n.server_host = server_called(&s->endpoint->servers[s->server]);
+	if (!session_send_header(s)) {
+		session_leg_failed(s, LEG_SERVER);
+		return;
+	}
 	session_enter(s, SESSION_NEGOTIATING);
 	session_advance(s);
 }
@@ -386,6 +394,12 @@ choose(struct session *s)
 		c.where = DIAL_REDIRECT;
 		c.server = s->server;
 		c.redirect = s->redirect;
+		return c;
+	}
+	if (e->transparent != TRANSPARENT_OFF) {
+		c.where = DIAL_EXACT; /* a cancel goes where its session went */
+		c.server = s->server;
+		c.address = session_address(s->address);
 		return c;
 	}
 	if (neg->n.members != NULL) {
@@ -415,6 +429,7 @@ start_dial(struct session *s)
 	struct worker *w = s->worker;
 	struct dial_choice c = choose(s);
 
+	c.client = session_address(s->client);
 	s->neg->dial = dial_start(w->dialer, e, w->proxy->health[e->index], &c,
 	    dialled, s);
 	if (s->neg->dial == NULL)
@@ -485,6 +500,7 @@ forget_server(struct session *s)
 {
 	struct negotiation *neg = s->neg;
 
+	session_answered(s);
 	leg_close(&s->leg[LEG_SERVER]);
 	queue_fini(&neg->unread[LEG_SERVER]);
 	neg->ended[LEG_SERVER] = false;
@@ -1061,6 +1077,8 @@ negotiating_readable(struct leg *leg, void *arg)
 		delivering_readable(s, id);
 		return;
 	}
+	if (id == LEG_SERVER && s->outgoing != NULL)
+		session_answered(s);
 	if (s->state == SESSION_SECURING && neg->securing == id) {
 		if (handshake(s))
 			session_advance(s);

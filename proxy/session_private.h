@@ -3,6 +3,7 @@
  *
  *	session.c             its life: birth, states, deadlines, ends
  *	session_negotiate.c   carrying out what the negotiator says
+ *	session_front.c       the PROXY header, from a client and to a server
  *	session_redirect.c    whether a server may send it on, and where to
  *	session_log.c         its lines in the log
  */
@@ -16,6 +17,7 @@
 #include "proxy/worker.h"
 
 /*
+ *	NEW <-> ANNOUNCING
  *	NEW -> NEGOTIATING <-> DELAYING -> CONNECTING -> (NEGOTIATING)
  *	         |  |  |  <-> SECURING
  *	         |  |  DELIVERING -> (NEGOTIATING, for the next address)
@@ -25,6 +27,7 @@
  */
 enum session_state {
 	SESSION_NEW = 0,     /* nothing has come from the client */
+	SESSION_ANNOUNCING,  /* until the PROXY header has come */
 	SESSION_NEGOTIATING, /* the negotiator waits for bytes */
 	SESSION_DELAYING, /* whether the client stays, before it is dialled */
 	SESSION_CONNECTING,
@@ -71,6 +74,19 @@ struct kept_address {
 	uint8_t bytes[];
 };
 
+#define FRONT_TEXT_MAX   32
+#define FRONT_DETAIL_MAX 256
+
+/* Of a connection that began with a PROXY header. */
+struct front {
+	struct address via; /* the load balancer */
+	struct address
+	    meant; /* where its client connected to; len 0: unknown */
+	enum reason admitted;     /* before the header was read */
+	const char *detail;       /* ... and more about it */
+	char tls[FRONT_TEXT_MAX]; /* of the client's that ended there; or "" */
+};
+
 struct session {
 	TAILQ_ENTRY(session) link;
 	struct worker *worker;
@@ -78,16 +94,23 @@ struct session {
 	uint64_t id;
 	enum session_state state;
 	bool counted;  /* by limits_enter() */
+	bool named;    /* ... and its client, too */
 	bool heard;    /* something has come from the client */
 	bool opened;   /* it has come to its relay, once at least */
 	bool draining; /* the deadline is that of the drain */
 	bool aborting; /* CLOSING ends by a reset */
 	bool late;     /* its deadline could not be set: it has passed */
+	bool astray;   /* its endpoint lends it the protocol, and no more */
 	enum reason reason;
 	unsigned redirects; /* how often a server has sent us on */
 	struct kept_address *client;
-	struct kept_address *address; /* of the server; NULL: not connected */
-	size_t server;                /* its index in the endpoint */
+	struct front *front; /* NULL: it came without a PROXY header */
+	/* Of the server; NULL: not connected, nor was it the client's to say
+	 * where it is going. */
+	struct kept_address *address;
+	size_t server; /* its index in the endpoint */
+	/* While the server has not said anything; NULL: nobody asks. */
+	struct outgoing_entry *outgoing;
 	/* That one has sent us on to this one; NULL: nobody has. */
 	struct redirect *redirect;
 	struct leg leg[LEG_COUNT];
@@ -106,11 +129,15 @@ void session_enter(struct session *s, enum session_state state);
  * passes at once. */
 void session_set_deadline(struct session *s, double seconds);
 
-/* In the place of what was kept; false if memory is short. */
+/* In the place of what was kept, nothing in that of one of len 0; false if
+ * memory is short. */
 bool session_keep_address(struct kept_address **kept, const struct address *a)
     __attribute__((warn_unused_result));
 /* len 0: none is kept. */
 struct address session_address(const struct kept_address *kept);
+
+/* Whether it is admitted is known by now. */
+void session_begin(struct session *s, enum reason admitted, const char *detail);
 
 /* The relay did not come about, or not again: logs, and tells the client if its
  * protocol has a way.  `text` goes to the log and to the client; `detail`
@@ -122,10 +149,20 @@ void session_refuse(struct session *s, enum reason reason, enum leg_id leg,
 void session_leg_failed(struct session *s, enum leg_id leg);
 /* It is over, in order: what waits is sent, the client's leg ended properly. */
 void session_close(struct session *s, enum reason reason, const char *detail);
+/* It is over at once, and its client is told nothing. */
+void session_drop(struct session *s, enum reason reason, const char *detail);
 /* It is over, and must not look complete to whoever is left. */
 void session_abort(struct session *s, enum reason reason, const char *detail);
 
 /* session_negotiate.c */
+/* The server has said something, or is given up. */
+static inline void
+session_answered(struct session *s)
+{
+	outgoing_remove(s->outgoing);
+	s->outgoing = NULL;
+}
+
 struct negotiation *negotiation_new(const struct proxy *p,
     const struct arrival *a);
 void negotiation_free(struct negotiation *neg);
@@ -133,6 +170,14 @@ extern const struct leg_events session_negotiating;
 /* Steps the negotiator until something must be waited for. */
 void session_advance(struct session *s);
 const char *session_where(const struct session *s);
+
+/* session_front.c.  The header comes before all else; session_begin() follows.
+ * False if memory is short. */
+bool session_announce(struct session *s, const struct arrival *a)
+    __attribute__((warn_unused_result));
+/* The first thing that a server is sent, where the endpoint has it so.  False:
+ * its leg has failed. */
+bool session_send_header(struct session *s) __attribute__((warn_unused_result));
 
 /* session_redirect.c.  What the server said is in the negotiator's route: true
  * if it may be followed, and s->redirect is then where it leads.  If not, the

@@ -64,7 +64,7 @@ turn_away(struct worker *w, const struct arrival *a)
 {
 	(void)close(a->fd);
 	if (a->admitted == REASON_NONE)
-		limits_leave(w->proxy->limits, a->endpoint, &a->client);
+		limits_turn_back(w->proxy->limits, a->endpoint, &a->client);
 	worker_released(w);
 }
 
@@ -295,6 +295,7 @@ worker_new(struct proxy *p, struct err *err)
 	    make_contexts(w, LEG_CLIENT, err) == -1 ||
 	    make_contexts(w, LEG_SERVER, err) == -1)
 		goto fail;
+	dialer_share(w->dialer, p->outgoing);
 	return w;
 fail:
 	worker_free(w);
@@ -353,9 +354,9 @@ worker_free(struct worker *w)
 	free_arrivals(w);
 	session_end_all(w, REASON_DRAIN, "the proxy was told to stop");
 	session_reap(w);
+	private_free(w->private); /* whose listeners ask for names */
 	if (w->dialer != NULL)
 		dialer_free(w->dialer);
-	private_free(w->private);
 	free_contexts(w, LEG_CLIENT);
 	free_contexts(w, LEG_SERVER);
 	tls_stores_free(w->stores);

@@ -20,6 +20,7 @@
 #include "proxy/dial.h"
 #include "proxy/ktls.h"
 #include "proxy/limits.h"
+#include "proxy/outgoing.h"
 #include "proxy/tls.h"
 
 struct listener_set;
@@ -36,6 +37,7 @@ struct proxy {
 	const struct config *config;
 	struct cancels *cancels;
 	struct limits *limits;
+	struct outgoing *outgoing;     /* NULL: no listener is transparent */
 	struct server_health **health; /* by endpoint index */
 	struct ticket_keys **tickets;  /* the same; NULL: clients have no TLS */
 	struct secrets *secrets;
@@ -91,6 +93,13 @@ struct arrival {
 	size_t listen; /* which of its listen addresses it came by */
 	int fd;
 	struct address client;
+	/* By a transparent listener: where it was going, and which of the
+	 * endpoint's servers has that; else len 0. */
+	struct address destination;
+	size_t server;
+	/* It is nobody's: the endpoint only lends its protocol, to say so. */
+	bool astray;
+	const char *detail;   /* more about `admitted`; a literal, or NULL */
 	enum reason admitted; /* what limits_enter() said: REASON_NONE, or why
 	                       * the client is to be turned away */
 };

@@ -127,6 +127,26 @@ make_members(struct proxy *p, struct err *err)
 	return 0;
 }
 
+/* What only a bridge needs, and may do. */
+static int
+make_outgoing(struct proxy *p, struct err *err)
+{
+	const struct config *c = p->config;
+	bool transparent = false;
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++) {
+		if (dial_check_source(c->endpoints[i], err) == -1)
+			return -1;
+		if (c->endpoints[i]->transparent != TRANSPARENT_OFF)
+			transparent = true;
+	}
+	if (!transparent)
+		return 0;
+	p->outgoing = outgoing_new(p->max_sessions);
+	return p->outgoing != NULL ? 0 : err_set(err, "proxy: out of memory");
+}
+
 static int
 make_tickets(struct proxy *p, struct err *err)
 {
@@ -164,7 +184,7 @@ make_shared(struct proxy *p, struct err *err)
 			return err_set(err, "proxy: out of memory");
 	}
 	if (make_members(p, err) == -1 || make_ktls(p, err) == -1 ||
-	    make_tickets(p, err) == -1)
+	    make_tickets(p, err) == -1 || make_outgoing(p, err) == -1)
 		return -1;
 	return make_secrets(p, err);
 }
@@ -260,6 +280,19 @@ listen_at(struct proxy *p, const struct endpoint *e, size_t listen,
 	return 0;
 }
 
+/* Endpoints that are transparent share a listener. */
+static bool
+is_listened_at(const struct proxy *p, const struct address *at)
+{
+	size_t i;
+
+	for (i = 0; i < p->nsets; i++) {
+		if (address_equal(listener_set_address(p->sets[i]), at))
+			return true;
+	}
+	return false;
+}
+
 static int
 make_listeners(struct proxy *p, struct err *err)
 {
@@ -275,6 +308,9 @@ make_listeners(struct proxy *p, struct err *err)
 		const struct endpoint *e = c->endpoints[i];
 
 		for (j = 0; j < e->nlistens; j++) {
+			if (e->transparent != TRANSPARENT_OFF &&
+			    is_listened_at(p, &e->listens[j]))
+				continue;
 			if (listen_at(p, e, j, err) == -1)
 				return -1;
 		}
@@ -371,6 +407,7 @@ free_shared(struct proxy *p)
 		limits_free(p->limits);
 	if (p->cancels != NULL)
 		cancels_free(p->cancels);
+	outgoing_free(p->outgoing);
 	secrets_free(p->secrets);
 	config_release(p->config);
 }

@@ -24,12 +24,12 @@ readonly TREE OUT
 readonly PACKAGES='build-essential cmake ninja-build pkg-config libssl-dev
 	libconfig-dev libevent-dev libcunit1-dev libpcap-dev openssl python3
 	iproute2 clang clang-format clang-tidy libclang-rt-14-dev llvm
-	shellcheck valgrind strace'
+	shellcheck valgrind strace nftables keepalived systemd socat procps'
 readonly THEMES='commands clients cancel replication matrix wire load failover
 	mysql-matrix mysql-sessions mysql-refusals mysql-proof
 	mysql-verdicts mysql-wire mysql-commands mysql-replication
 	mysql-router mysql-blocked mysqlx sqlserver ase mongodb wallets
-	oracle ktls'
+	oracle ktls bridge nat-bridge proxy-protocol'
 readonly THEME_SECONDS=900 FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 
 # A machine may point every TLS library at certificates of its own.

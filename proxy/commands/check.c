@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
@@ -18,6 +19,7 @@ struct check {
 	bool json;
 	struct problems problems;
 	struct config *config;
+	struct privileges_plan plan;
 	struct checked *list;
 	struct ktls_support ktls; /* tried out if any endpoint asks for it */
 	bool ktls_tried;
@@ -156,6 +158,29 @@ check_contexts(struct check *k)
 	return 0;
 }
 
+const char *
+check_capabilities(const struct privileges_plan *plan)
+{
+	return plan->foreign ? "cap_net_raw" : "none";
+}
+
+/* What the user is for is shown with the warnings; that there is none such is
+ * an error, as it is for `run`. */
+static void
+check_privileges(struct check *k)
+{
+	struct err err;
+
+	if (privileges_plan(k->config, &k->plan, &err) == -1)
+		problem_add(&k->problems, false, k->config->file, 0, NULL, "%s",
+		    err.text);
+	else if (k->plan.user == NULL && geteuid() == 0)
+		problem_add(&k->problems, true, k->config->file, 0, "user",
+		    "is not set: started by root, as this was, the proxy "
+		    "stays root; make a user for it, as with `useradd "
+		    "--system dbtls`, and write user = \"dbtls\";");
+}
+
 static int
 check_report(struct check *k)
 {
@@ -163,9 +188,9 @@ check_report(struct check *k)
 
 	if (k->json)
 		check_print_json(stdout, k->path, good ? k->config : NULL,
-		    k->list, &k->problems);
+		    &k->plan, k->list, &k->problems);
 	else if (good)
-		check_print(stdout, k->config, k->list, &k->problems);
+		check_print(stdout, k->config, &k->plan, k->list, &k->problems);
 	if (!good)
 		problems_print(&k->problems, stderr);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
@@ -196,6 +221,8 @@ check_run(int argc, char **argv)
 	if (path != NULL)
 		k.path = path;
 	k.config = config_load(k.path, &k.problems);
+	if (k.config != NULL)
+		check_privileges(&k);
 	if (k.config != NULL && check_contexts(&k) == -1) {
 		(void)fputs("dbtls: check: out of memory\n", stderr);
 		status = EXIT_INTERNAL;

@@ -12,6 +12,7 @@
 #include "conf/config_dms.h"
 #include "conf/trust.h"
 #include "proxy/ktls.h"
+#include "proxy/privileges.h"
 #include "proxy/tls.h"
 
 /* An endpoint, and what OpenSSL makes of its settings. */
@@ -32,11 +33,16 @@ const char *check_server_leg(const struct endpoint *e);
 void check_pin_text(const uint8_t digest[CERT_DIGEST_LEN],
     char text[CHECK_PIN_MAX]);
 
-void check_print(FILE *to, const struct config *c, const struct checked *list,
+/* Which capabilities are kept by whoever is not root. */
+const char *check_capabilities(const struct privileges_plan *plan);
+
+void check_print(FILE *to, const struct config *c,
+    const struct privileges_plan *plan, const struct checked *list,
     const struct problems *p);
 
 /* `c` is NULL if the configuration is refused. */
 void check_print_json(FILE *to, const char *file, const struct config *c,
-    const struct checked *list, const struct problems *p);
+    const struct privileges_plan *plan, const struct checked *list,
+    const struct problems *p);
 
 #endif /* PROXY_COMMANDS_CHECK_H */

@@ -76,12 +76,15 @@ json_server(struct json *j, const struct endpoint *e, const struct server *s)
 {
 	const struct target *t = &s->target;
 	bool named = e->mode == SSL_MODE_VERIFY_FULL && t->server_dn == NULL;
-	char pin[CHECK_PIN_MAX];
+	char pin[CHECK_PIN_MAX], text[CIDR_TEXT_MAX];
 	size_t i;
 
 	json_object(j, NULL);
 	json_string(j, "address", s->text);
 	json_string(j, "host", s->host);
+	json_string(j, "network",
+	    s->is_network ? cidr_format(&s->network, text, sizeof(text))
+			  : NULL);
 	json_int(j, "port", s->port);
 	json_array(j, "names");
 	for (i = 0; named && i < t->nnames; i++)
@@ -123,6 +126,7 @@ json_client_leg(struct json *j, const struct checked *k)
 		json_string(j, NULL,
 		    address_format(&e->listens[i], at, sizeof(at)));
 	json_end_array(j);
+	json_cidrs(j, "proxy_protocol_accept", &e->proxy_accept);
 	json_cidrs(j, "allow", &e->allow);
 	json_cidrs(j, "deny", &e->deny);
 	json_object(j, "client");
@@ -333,7 +337,8 @@ json_endpoint(struct json *j, const struct checked *k)
 	json_client_leg(j, k);
 	json_server_leg(j, k);
 	json_string(j, "source",
-	    e->source.len == 0
+	    e->source_client ? "client"
+		: e->source.len == 0
 		? NULL
 		: address_format(&e->source, source, sizeof(source)));
 	json_ktls(j, k->ktls);
@@ -369,9 +374,23 @@ json_problems(struct json *j, const char *key, const struct problems *p,
 	json_end_array(j);
 }
 
+static void
+json_privileges(struct json *j, const struct privileges_plan *plan)
+{
+	json_object(j, "privileges");
+	json_string(j, "user", plan->user);
+	if (plan->user != NULL)
+		json_int(j, "uid", plan->uid);
+	json_string(j, "capabilities", check_capabilities(plan));
+	json_bool(j, "no_new_privileges", true);
+	json_bool(j, "core_dumps", false);
+	json_end_object(j);
+}
+
 void
 check_print_json(FILE *to, const char *file, const struct config *c,
-    const struct checked *list, const struct problems *p)
+    const struct privileges_plan *plan, const struct checked *list,
+    const struct problems *p)
 {
 	struct json j;
 	size_t i;
@@ -385,6 +404,7 @@ check_print_json(FILE *to, const char *file, const struct config *c,
 	if (c != NULL) {
 		json_string(&j, "sha256", c->sha256);
 		json_int(&j, "threads", c->threads);
+		json_privileges(&j, plan);
 		json_array(&j, "endpoints");
 		for (i = 0; i < c->nendpoints; i++)
 			json_endpoint(&j, &list[i]);

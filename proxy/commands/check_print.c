@@ -196,6 +196,15 @@ print_target(FILE *to, const struct endpoint *e, const struct target *t)
 static const char *
 server_text(const struct server *s, char *text, size_t size)
 {
+	char network[CIDR_TEXT_MAX];
+
+	if (s->is_network) {
+		(void)snprintf(text, size,
+		    cidr_is_v4(&s->network) ? "%s:%u" : "[%s]:%u",
+		    cidr_format(&s->network, network, sizeof(network)),
+		    s->port);
+		return text;
+	}
 	if (s->host == NULL)
 		return s->text;
 	(void)snprintf(text, size, strchr(s->host, ':') ? "[%s]:%u" : "%s:%u",
@@ -271,16 +280,18 @@ print_cidrs(FILE *to, const char *label, const struct cidr_list *l)
 	words_end(&w);
 }
 
-static bool
-is_local(const struct endpoint *e)
+/* What is listened for there; and that it comes is not ours to know. */
+static void
+print_transparent(FILE *to, const struct endpoint *e)
 {
-	size_t i;
-
-	for (i = 0; i < e->nlistens; i++) {
-		if (!address_is_loopback(&e->listens[i]))
-			return false;
-	}
-	return true;
+	if (e->transparent == TRANSPARENT_OFF)
+		return;
+	row(to, "", "for connections to its servers, by %s",
+	    e->transparent == TRANSPARENT_REDIRECT ? "REDIRECT" : "TPROXY");
+	row(to, "",
+	    "(not known here: whether the rules of the kernel do so; "
+	    "see");
+	row(to, "", "`dbtls bridge rules`)");
 }
 
 static void
@@ -290,10 +301,12 @@ print_client_leg(FILE *to, const struct checked *list, const struct checked *k)
 	struct cert_facts f;
 
 	print_listens(to, e);
+	print_transparent(to, e);
 	row(to, "clients", "%s%s", endpoint_client_leg(e),
-	    is_local(e)           ? ", from this machine only"
+	    endpoint_is_local(e)  ? ", from this machine only"
 		: e->allow.n == 0 ? ", from wherever it is reached"
 				  : "");
+	print_cidrs(to, "PROXY from", &e->proxy_accept);
 	print_cidrs(to, "allow", &e->allow);
 	print_cidrs(to, "deny", &e->deny);
 	if (!k->tls[LEG_CLIENT])
@@ -313,6 +326,7 @@ is_shown(const char *name)
 {
 	return strcmp(name, "client_tls.mode") == 0 ||
 	    strcmp(name, "client_tls.verify") == 0 ||
+	    strcmp(name, "transparent") == 0 ||
 	    strcmp(name, "tls.seclevel") == 0;
 }
 
@@ -477,6 +491,8 @@ print_endpoint(FILE *to, const struct checked *list, const struct checked *k)
 	    k->legacy ? "  LEGACY" : "");
 	print_client_leg(to, list, k);
 	print_server_leg(to, list, k);
+	if (e->source_client)
+		row(to, "source", "the client's own address");
 	if (e->source.len != 0)
 		row(to, "source", "%s",
 		    address_format(&e->source, source, sizeof(source)));
@@ -497,8 +513,23 @@ print_warnings(FILE *to, const struct problems *p)
 	problems_print(p, to);
 }
 
+static void
+print_privileges(FILE *to, const struct privileges_plan *plan)
+{
+	if (plan->user != NULL)
+		row(to, "user", "%s (uid %u), once it listens", plan->user,
+		    (unsigned)plan->uid);
+	else
+		row(to, "user", "whoever starts it");
+	row(to, "privileges",
+	    "capabilities: %s%s; no new privileges, no core dumps",
+	    check_capabilities(plan),
+	    plan->user == NULL ? " (root keeps all)" : "");
+}
+
 void
-check_print(FILE *to, const struct config *c, const struct checked *list,
+check_print(FILE *to, const struct config *c,
+    const struct privileges_plan *plan, const struct checked *list,
     const struct problems *p)
 {
 	size_t i;
@@ -508,6 +539,7 @@ check_print(FILE *to, const struct config *c, const struct checked *list,
 	    "warning%s\n",
 	    c->file, c->nendpoints, c->nendpoints == 1 ? "" : "s", c->threads,
 	    c->threads == 1 ? "" : "s", p->n, p->n == 1 ? "" : "s");
+	print_privileges(to, plan);
 	for (i = 0; i < c->nendpoints; i++)
 		print_endpoint(to, list, &list[i]);
 	print_warnings(to, p);

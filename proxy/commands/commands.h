@@ -23,6 +23,7 @@ struct command {
 	const char *details; /* for `dbtls help NAME` */
 };
 
+extern const struct command command_bridge;
 extern const struct command command_cert;
 extern const struct command command_check;
 extern const struct command command_help;

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "proxy/commands/options.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/notify.h"
+#include "proxy/privileges.h"
 #include "proxy/secrets.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
@@ -28,12 +31,16 @@
 #define STOP_SECONDS 2
 #define DAY_SECONDS  86400
 #define EXPIRY_DAYS  30
+/* What the service manager gives us beyond the time that sessions have. */
+#define DRAIN_MARGIN 10
+#define USEC_PER_SEC 1e6
 
 static const int run_signals[] = { SIGTERM, SIGINT, SIGUSR1 };
 #define RUN_SIGNALS (sizeof(run_signals) / sizeof(run_signals[0]))
 
 struct run {
 	const struct config *config;
+	struct privileges_plan plan;
 	struct proxy *proxy;
 	struct event_base *base;
 	struct event *signals[RUN_SIGNALS];
@@ -86,9 +93,9 @@ log_rejected(const char *file, const struct problems *problems)
 }
 
 static void
-log_listener(const struct proxy *p, const struct listener_set *s)
+log_listener(const struct proxy *p, const struct listener_set *s,
+    const struct endpoint *e)
 {
-	const struct endpoint *e = listener_set_endpoint(s);
 	const uint8_t *rsa = secrets_rsa_sha256(p->secrets, e->index);
 	struct log_line l;
 
@@ -101,9 +108,58 @@ log_listener(const struct proxy *p, const struct listener_set *s)
 	log_text(&l, "mode", ssl_mode_name(e->mode));
 	log_text(&l, "server", e->servers[0].text);
 	log_uint(&l, "servers", e->nservers);
+	if (e->transparent != TRANSPARENT_OFF)
+		log_text(&l, "transparent",
+		    e->transparent == TRANSPARENT_REDIRECT ? "redirect"
+							   : "tproxy");
 	if (rsa != NULL)
 		log_hex(&l, "rsa_key", rsa, RSAKEY_DIGEST_LEN);
 	log_close(&l);
+}
+
+/* What the kernel says, not what was meant. */
+static void
+log_privileges(struct log_line *l, const struct run *r)
+{
+	char capabilities[PRIVILEGES_TEXT_MAX];
+	struct privileges p;
+	struct err err;
+
+	log_text(l, "user", r->plan.user);
+	if (privileges_now(&p, &err) == -1)
+		return;
+	log_uint(l, "uid", p.uid);
+	log_text(l, "capabilities",
+	    privileges_capabilities(p.capabilities, capabilities));
+	log_text(l, "no_new_privs", p.no_new_privileges ? "yes" : "no");
+	log_text(l, "core_dumps", p.core_dumps ? "on" : "off");
+}
+
+/* Endpoints that are transparent share listeners. */
+static bool
+is_served_by(const struct endpoint *e, const struct listener_set *s)
+{
+	size_t i;
+
+	if (e == listener_set_endpoint(s))
+		return true;
+	for (i = 0; e->transparent != TRANSPARENT_OFF && i < e->nlistens; i++) {
+		if (address_equal(&e->listens[i], listener_set_address(s)))
+			return true;
+	}
+	return false;
+}
+
+static void
+log_listeners(const struct proxy *p, const struct listener_set *s)
+{
+	const struct config *c = p->config;
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++) {
+		if (is_served_by(c->endpoints[i], s))
+			log_listener(p, s, c->endpoints[i]);
+	}
 }
 
 static void
@@ -118,10 +174,11 @@ log_start(const struct run *r)
 		log_uint(&l, "pid", (uint64_t)getpid());
 		log_uint(&l, "threads", r->proxy->nworkers);
 		log_uint(&l, "max_sessions", r->proxy->max_sessions);
+		log_privileges(&l, r);
 		log_close(&l);
 	}
 	for (i = 0; i < r->proxy->nsets; i++)
-		log_listener(r->proxy, r->proxy->sets[i]);
+		log_listeners(r->proxy, r->proxy->sets[i]);
 }
 
 static void
@@ -155,6 +212,47 @@ log_expiry(const struct expiry *x, void *arg)
 	log_text(&l, "not_after", when);
 	log_text(&l, "expired", x->at <= *now ? "yes" : "no");
 	log_close(&l);
+}
+
+/* A manager that cannot be told takes us for dead in the end, and is not told
+ * why: the log is where that is found. */
+static void __attribute__((format(printf, 1, 2))) tell(const char *fmt, ...)
+{
+	char text[NOTIFY_TEXT_MAX];
+	struct err err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (notify_send(getenv(NOTIFY_VARIABLE), text, &err) == -1)
+		log_event(LEVEL_WARN, "notify.failed", NULL, "%s", err.text);
+}
+
+static void
+tell_ready(const struct run *r)
+{
+	tell("READY=1\nSTATUS=%zu endpoints on %zu addresses",
+	    r->config->nendpoints, r->proxy->nsets);
+}
+
+/* The longest that any session may still take; endless is not an answer, and
+ * the manager's own limit then holds. */
+static void
+tell_stopping(const struct run *r)
+{
+	double longest = 0, drain;
+	size_t i;
+
+	for (i = 0; i < r->config->nendpoints; i++) {
+		drain = r->config->endpoints[i]->timeouts.drain;
+		if (drain > longest)
+			longest = drain;
+	}
+	tell("STOPPING=1\nSTATUS=waiting for %u sessions\n"
+	     "EXTEND_TIMEOUT_USEC=%.0f",
+	    atomic_load(&r->proxy->sessions),
+	    (longest + DRAIN_MARGIN) * USEC_PER_SEC);
 }
 
 static void
@@ -202,6 +300,7 @@ run_drain(struct run *r)
 	log_event(LEVEL_INFO, "drain", NULL,
 	    "no more connections are accepted; sessions still open: %u",
 	    atomic_load(&r->proxy->sessions));
+	tell_stopping(r);
 	proxy_drain(r->proxy);
 	(void)event_add(r->idle, &poll);
 }
@@ -305,6 +404,7 @@ run_loop(struct run *r, struct err *err)
 		return fail(err, EXIT_INTERNAL);
 	r->started = seconds_now();
 	log_start(r);
+	tell_ready(r);
 	on_daily(-1, 0, r);
 	if (event_base_dispatch(r->base) == -1) {
 		(void)err_set(err, "run: the event loop has failed");
@@ -314,6 +414,30 @@ run_loop(struct run *r, struct err *err)
 	return EXIT_YES;
 }
 
+/* All that needs root has been done, and there is one thread still. */
+static int
+give_up_root(const struct run *r, struct err *err)
+{
+	const struct privileges_plan *plan = &r->plan;
+	size_t i;
+
+	if (plan->changes) {
+		log_give(plan->uid);
+		for (i = 0; i < r->proxy->nsets; i++) {
+			if (listener_set_give(r->proxy->sets[i], plan->uid,
+				plan->gid, err) == -1)
+				return -1;
+		}
+	}
+	if (privileges_drop(plan, err) == -1)
+		return -1;
+	if (geteuid() == 0)
+		log_event(LEVEL_WARN, "privileges", NULL,
+		    "the proxy runs as root; name a user of its own with "
+		    "`user`");
+	return 0;
+}
+
 static int
 run_config(const struct config *c, const struct problems *problems)
 {
@@ -321,13 +445,17 @@ run_config(const struct config *c, const struct problems *problems)
 	struct err err;
 	int status;
 
-	if (log_setup(c, &err) == -1)
+	if (privileges_plan(c, &r.plan, &err) == -1 ||
+	    privileges_possible(&r.plan, &err) == -1 ||
+	    log_setup(c, &err) == -1)
 		return fail(&err, EXIT_USAGE);
 	log_generation(c->generation);
 	log_loaded(c, problems);
 	if (make_events(&r, &err) == -1)
 		status = fail(&err, EXIT_INTERNAL);
 	else if ((r.proxy = proxy_new(c, &err)) == NULL)
+		status = fail(&err, EXIT_USAGE);
+	else if (give_up_root(&r, &err) == -1)
 		status = fail(&err, EXIT_USAGE);
 	else
 		status = run_loop(&r, &err);

@@ -13,6 +13,7 @@
 #include "conf/words.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/options.h"
+#include "proxy/commands/test_place.h"
 #include "proxy/commands/test_probe.h"
 
 #define TIMEOUT_MAX 3600.0 /* seconds */
@@ -25,6 +26,7 @@ struct request {
 	const char *config;
 	const char *save_ca;
 	const char *timeout;
+	const char *to; /* an address of a transparent endpoint's */
 	struct endpoint_flags flags;
 	bool json;
 };
@@ -33,8 +35,9 @@ struct request {
 struct test {
 	const struct config *config;
 	struct endpoint endpoint; /* with the timeouts of this test */
-	struct probe *probes;     /* by server */
-	FILE *saved;              /* NULL: nothing is to be */
+	struct place place;
+	struct probe *probes; /* by server */
+	FILE *saved;          /* NULL: nothing is to be */
 	const char *saved_path;
 	size_t nsaved;
 };
@@ -79,6 +82,7 @@ request_parse(struct request *r, int argc, char **argv, struct err *err)
 		{ "server-name", 0, OPTION_MANY, &f->server_name },
 		{ "save-ca", 0, OPTION_ONE, &r->save_ca },
 		{ "timeout", 0, OPTION_ONE, &r->timeout },
+		{ "to", 0, OPTION_ONE, &r->to },
 		{ "json", 0, OPTION_FLAG, &r->json },
 		{ NULL, 0, OPTION_FLAG, NULL },
 	};
@@ -178,12 +182,20 @@ test_make(struct test *t, const struct request *r, struct err *err)
 	const char *name = r->name != NULL ? r->name : FLAGS_ENDPOINT;
 	const struct endpoint *e = config_endpoint(t->config, name);
 
-	if (e == NULL)
-		return fail_unknown(t->config, name, err);
-	t->endpoint = *e;
-	if (take_timeout(r->timeout, &t->endpoint, err) == -1)
+	if (e == NULL) {
+		(void)fail_unknown(t->config, name, err);
 		return -1;
-	if ((t->probes = calloc(e->nservers, sizeof(*t->probes))) == NULL)
+	}
+	t->endpoint = *e;
+	if (take_timeout(r->timeout, &t->endpoint, err) == -1 ||
+	    place_choose(&t->place, e, r->to, err) == -1)
+		return -1;
+	if (t->place.chosen) {
+		t->endpoint.servers = &t->place.server;
+		t->endpoint.nservers = 1;
+	}
+	t->probes = calloc(t->endpoint.nservers, sizeof(*t->probes));
+	if (t->probes == NULL)
 		return err_set(err, "test: out of memory");
 	return open_saved(t, r->save_ca, err);
 }
@@ -364,7 +376,8 @@ const struct command command_test = {
 	.name = "test",
 	.run = test_command,
 	.usage =
-	    "test NAME [-c FILE] [--timeout S] [--save-ca FILE] [--json]\n"
+	    "test NAME [-c FILE] [--to A] [--timeout S] [--save-ca FILE] "
+	    "[--json]\n"
 	    "test --engine E --server H:P [--ssl-mode M] [--ca F]... "
 	    "[--crl F]... [--pin P]...\n"
 	    "    [--server-name N]... [--timeout S] [--save-ca FILE] [--json]",
@@ -378,7 +391,10 @@ const struct command command_test = {
 	    "password and database stay untested.\n\n"
 	    "  NAME               an endpoint of the configuration\n"
 	    "  -c FILE            the configuration; if not given,\n"
-	    "                     " CONFIG_DEFAULT_FILE "\n\n"
+	    "                     " CONFIG_DEFAULT_FILE "\n"
+	    "  --to A             where a client would be going: an address of "
+	    "a transparent\n"
+	    "                     endpoint, which may be a network\n\n"
 	    "Without a file:\n"
 	    "  --engine E         postgres, redshift, mysql, mariadb, mysqlx, "
 	    "sqlserver,\n"

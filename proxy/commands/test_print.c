@@ -108,6 +108,9 @@ probe_print(const struct probe *p)
 		print_step(p, (enum probe_step)i);
 	if (p->warning[0] != '\0')
 		print_line("warning", "", p->warning);
+	if (e->transparent != TRANSPARENT_OFF)
+		print_line("bridge", "-",
+		    "not tried: whether the rules of the kernel bring clients");
 	if (p->reason == REASON_NONE)
 		print_line("login", "-",
 		    "not tried: user, password and database are untested");

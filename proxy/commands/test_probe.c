@@ -13,6 +13,7 @@
 #include "protocols/negotiator.h"
 #include "proxy/dial.h"
 #include "proxy/leg.h"
+#include "proxy/proxy_protocol.h"
 #include "proxy/resolve.h"
 
 #define NSEC_PER_SEC 1e9
@@ -518,6 +519,22 @@ dial_failed(struct run *r, const struct dial_result *d)
 		    "firewall between?");
 }
 
+/* We come for nobody, and say so where the server waits for it.  False: the
+ * leg has failed. */
+static bool
+announce(struct run *r)
+{
+	const struct proxy_facts nobody = { .source = NULL };
+	uint8_t bytes[PROXY_HEADER_OUT_MAX];
+	struct wr w = { .base = bytes, .cap = sizeof(bytes) };
+
+	if (r->endpoint.proxy_send == PROXY_SEND_OFF)
+		return true;
+	proxy_header_write(&w, &nobody);
+	step_adds(r, "told by a PROXY header that it is for nobody");
+	return leg_send(&r->leg, bytes, w.len);
+}
+
 static void
 connected(const struct dial_result *d, void *arg)
 {
@@ -531,11 +548,19 @@ connected(const struct dial_result *d, void *arg)
 	}
 	(void)address_format(&d->address, p->address, sizeof(p->address));
 	step_adds(r, "%s", p->address);
+	if (r->endpoint.source_client)
+		step_adds(r,
+		    "from an address of this machine, as there is no client "
+		    "whose own it could be");
 	p->steps[r->step].timed = true;
 	p->steps[r->step].seconds = d->connect_seconds;
 	leg_open(&r->leg, d->fd, r->base, r->buffers, &probe_events, r);
 	r->n.connected = true;
 	r->n.leg[LEG_SERVER].local = address_is_unix(&d->address);
+	if (!announce(r)) {
+		on_failed(&r->leg, r);
+		return;
+	}
 	step_begin(r, r->redirects > 0 ? PROBE_REDIRECT : PROBE_NEGOTIATE);
 	run_deadline(r, r->endpoint.timeouts.handshake);
 	advance(r);
@@ -837,6 +862,14 @@ begin(struct run *r)
 {
 	const struct server *s = r->p->server;
 
+	if (s->is_network) {
+		probe_set(r->p, PROBE_RESOLVE, PROBE_UNCHECKED,
+		    "%s is a network, and not tested: which of its addresses "
+		    "is meant only a client says; name one with --to ADDRESS",
+		    s->text);
+		run_over(r);
+		return;
+	}
 	if (s->fixed.len > 0) {
 		probe_set(r->p, PROBE_RESOLVE, PROBE_UNCHECKED,
 		    "%s is an address", s->text);

@@ -228,6 +228,31 @@ every_server_is_told_apart_and_none_gets_a_login(void)
 	}
 }
 
+/* A server that waits for a PROXY header is told that it is for nobody. */
+static void
+header_comes_before_all_else(void)
+{
+	static const uint8_t local[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+	static const struct step told[] = { RECEIVE(sizeof(local) - 1), MESSAGE,
+		SEND("S"), TLS, DRAIN, BYE, { .act = DO_END } };
+	const size_t len = sizeof(local) - 1;
+	struct probe p;
+	struct fake f;
+
+	fake_init(&f, told, server_context("good"));
+	probe(&p, &f, "postgres",
+	    FULL CA "proxy_protocol = { send = \"v2\"; }; ");
+	CU_ASSERT_EQUAL(p.reason, REASON_NONE);
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(p.steps[PROBE_CONNECT].text, "PROXY header"));
+	let_it_finish(&f);
+	CU_ASSERT_EQUAL(f.clear.len, len + sizeof(ssl_request));
+	CU_ASSERT(f.clear.len >= len && memcmp(f.clear.at, local, len) == 0);
+	CU_ASSERT_EQUAL(f.sealed.len, 0);
+	probe_fini(&p);
+	fake_fini(&f);
+}
+
 /* The steps that were not the matter are told as they are. */
 static void
 one_failure_hides_no_other_fact(void)
@@ -500,6 +525,7 @@ static CU_TestInfo tests[] = {
 	{ "who_speaks_first_gets_no_login_either",
 	    who_speaks_first_gets_no_login_either },
 	{ "identity_is_tried", identity_is_tried },
+	{ "header_comes_before_all_else", header_comes_before_all_else },
 	{ "nobody_there", nobody_there },
 	{ "who_is_asked_more_than_once_is_told_of",
 	    who_is_asked_more_than_once_is_told_of },

@@ -124,10 +124,17 @@ static void
 check_clear(struct play *p, const struct bytes *clear)
 {
 	const uint8_t *at = clear->at;
-	size_t left = clear->len;
+	size_t left = clear->len, front = p->s->front_len;
+	bool told =
+	    front > 0 && left >= front && memcmp(at, p->s->front, front) == 0;
 
 	expect(p, !bytes_have(clear, CANARY, strlen(CANARY)),
 	    "the server saw the canary in the clear", NULL);
+	if (front > 0) {
+		expect(p, told, "the server was not told for whom", NULL);
+		at += told ? front : 0;
+		left -= told ? front : 0;
+	}
 	if (left >= SSL_REQUEST_LEN &&
 	    memcmp(at, SSL_REQUEST, SSL_REQUEST_LEN) == 0) {
 		at += SSL_REQUEST_LEN;

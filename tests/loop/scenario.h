@@ -87,11 +87,14 @@ struct scenario {
 	enum ending server_ends;   /* of the server's connection; 0: any */
 	const char *engine;        /* NULL: postgres */
 	const struct neg_ops *ops; /* instead of the engine's; NULL: those */
-	bool nobody;               /* no connection comes to the server */
-	bool plain; /* the mode is none: `sees` is in the clear */
+	const char *front; /* what the server sees before anything else */
+	size_t front_len;
+	bool nobody; /* no connection comes to the server */
+	bool plain;  /* the mode is none: `sees` is in the clear */
 };
-#define GETS(s) .gets = (s), .gets_len = sizeof(s) - 1
-#define SEES(s) .sees = (s), .sees_len = sizeof(s) - 1
+#define GETS(s)  .gets = (s), .gets_len = sizeof(s) - 1
+#define FRONT(s) .front = (s), .front_len = sizeof(s) - 1
+#define SEES(s)  .sees = (s), .sees_len = sizeof(s) - 1
 #define REFUSED(code, why, text)                                         \
 	.sqlstate = (code), .event = "session.refused", .reason = (why), \
 	.says = (text)

@@ -41,6 +41,12 @@ void nothing_of_a_login_stays_in_shared_buffers(void);
 void drain_of_the_woken(void);
 void end_without_close_notify_is_what_its_protocol_says(void);
 
+/* fronts.c */
+void load_balancers_say_for_whom(void);
+void servers_are_told_for_whom(void);
+void clients_are_counted_by_their_header(void);
+void sessions_come_at_their_rate(void);
+
 /* members.c */
 void units_are_told_in_other_words_on_all_legs(void);
 void units_are_told_in_other_words_however_they_come(void);

@@ -42,6 +42,16 @@
 	"; key = " CERT("client.key") "; }; "
 /* clang-format on */
 
+/* Transparent endpoints, at one listen address or more. */
+#define ENDPOINTS(list) "endpoints = ( " list " );"
+#define BRIDGED(how, name, listen, server, rest)     \
+	NAMED(name,                                  \
+	    "transparent = \"" how "\"; allow = "    \
+	    "\"10.0.0.0/8\"; client_tls = { mode = " \
+	    "\"off\"; }; listen = " listen "; server = " server "; " rest)
+#define BRIDGE(name, server, rest) \
+	BRIDGED("redirect", name, "\"0.0.0.0:15432\"", server, rest)
+
 struct row {
 	const char *text;
 	const char *path; /* NULL: whatever it is */
@@ -58,6 +68,8 @@ extern const struct row values_rows[];
 extern const size_t nvalues_rows;
 extern const struct row together_rows[];
 extern const size_t ntogether_rows;
+extern const struct row bridge_rows[];
+extern const size_t nbridge_rows;
 extern const struct row material_rows[];
 extern const size_t nmaterial_rows;
 

@@ -41,6 +41,7 @@ fingerprint() {
 }
 
 cat >good.conf <<'END'
+user = "nobody";
 endpoints = (
   { name = "orders"; engine = "postgres";
     listen = [ "127.0.0.1:5432", "[::1]:5432" ];
@@ -71,6 +72,10 @@ END
 
 shows() {
 	expect 0 'good.conf: good; 3 endpoints, * 1 warning *' -c good.conf
+	expect 0 "* user nobody (uid $(id -u nobody)), once it listens *" \
+		-c good.conf
+	expect 0 '* privileges capabilities: none; no new privileges, no core *' \
+		-c good.conf
 	expect 0 '* orders (postgres) listen 127.0.0.1:5432 \[::1\]:5432 *' \
 		--config=good.conf
 	expect 0 '* clients cleartext, from this machine only *' -c good.conf
@@ -192,9 +197,39 @@ shows_what_stands_for_what() {
 		-c odd.conf
 }
 
+cat >front.conf <<'END'
+endpoints = (
+  { name = "front"; engine = "mariadb"; listen = "127.0.0.1:3306";
+    server = "10.0.0.7"; ssl_mode = "require"; source = "client";
+    proxy_protocol = { accept = [ "10.0.1.4", "fd00::/8" ]; send = "v2"; };
+    max_session_rate = 50; }
+);
+END
+
+# Who is believed for whom it speaks; what the process keeps; that root stays
+# root is a warning where root asks.
+shows_who_stands_in_front() {
+	expect 0 '* PROXY from 10.0.1.4/32 fd00::/8 *' -c front.conf
+	expect 0 '* settings *max_session_rate=50 proxy_protocol.send="v2" *' \
+		-c front.conf
+	expect 0 '* user whoever starts it privileges capabilities: cap_net_raw *' \
+		-c front.conf
+	json front.conf "d['endpoints'][0]['proxy_protocol_accept'] ==
+		[ '10.0.1.4/32', 'fd00::/8' ]"
+	json front.conf "d['privileges'] == { 'user': None,
+		'capabilities': 'cap_net_raw', 'no_new_privileges': True,
+		'core_dumps': False }"
+	[ "$(id -u)" -ne 0 ] ||
+		expect 0 '* warning: user: is not set: started by root, *' \
+			-c front.conf
+	sed '1i user = "nobody-at-all";' front.conf >whose.conf
+	expect 2 '* user: there is no user "nobody-at-all"; make one, *' \
+		-c whose.conf
+}
+
 refuses() {
 	sed 's/seclevel = 0/ciphers = "NONSENSE"/' good.conf >ciphers.conf
-	expect 2 '*dbtls: ciphers.conf:12: endpoint old: tls.ciphers: *' \
+	expect 2 '*dbtls: ciphers.conf:13: endpoint old: tls.ciphers: *' \
 		-c ciphers.conf
 	echo 'nonsense = 1;' >bad.conf
 	expect 2 'dbtls: bad.conf:1: nonsense: is unknown*' -c bad.conf
@@ -229,6 +264,7 @@ shows
 shows_what_is_old
 shows_settings_of_engines
 shows_what_stands_for_what
+shows_who_stands_in_front
 refuses
 says_it_in_json
 [ $failures -eq 0 ]

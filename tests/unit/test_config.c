@@ -96,6 +96,12 @@ contradictions_are_refused(void)
 }
 
 static void
+bridges_have_no_two_meanings(void)
+{
+	expect_refused(bridge_rows, nbridge_rows);
+}
+
+static void
 bad_files_are_refused(void)
 {
 	expect_refused(material_rows, nmaterial_rows);
@@ -139,6 +145,14 @@ suspicions_are_warnings(void)
 		{ REQUIRE("client_tls = { mode = \"allow\"; cert = " CERT(
 		      "expired.crt") "; key = " CERT("expired.key") "; }; "),
 		    "endpoints[0].client_tls.cert", "expired at" },
+		{ ENDPOINTS(BRIDGE("a", "\"10.0.0.1\"",
+		      MODE("require") "retry_after = 1; ")),
+		    "endpoints[0].retry_after",
+		    "has no effect with transparent" },
+		{ ENDPOINTS(BRIDGE("a", "( \"10.0.0.1\", \"2001:db8::/32\" )",
+		      MODE("require"))),
+		    "endpoints[0].server[1].address",
+		    "is never chosen: no listen address is of its family" },
 		{ PAIRS("[ \"127.0.0.1:1\", \"127.0.0.1:2\" ]",
 		      "( \"a\", \"b\" )", "server_order = \"random\"; "),
 		    "endpoints[0].server_order",
@@ -229,6 +243,7 @@ static CU_TestInfo tests[] = {
 	{ "unknown_words_are_refused", unknown_words_are_refused },
 	{ "values_are_checked", values_are_checked },
 	{ "contradictions_are_refused", contradictions_are_refused },
+	{ "bridges_have_no_two_meanings", bridges_have_no_two_meanings },
 	{ "bad_files_are_refused", bad_files_are_refused },
 	{ "suspicions_are_warnings", suspicions_are_warnings },
 	{ "good_ones_load_in_silence", good_ones_load_in_silence },

@@ -575,7 +575,7 @@ examples_are_good(void)
 	static const char *const names[] = { "dbtls.conf", "postgres.conf",
 		"redshift.conf", "mysql.conf", "mariadb.conf", "aurora.conf",
 		"sqlserver.conf", "oracle.conf", "sybase.conf", "mongodb.conf",
-		"tls.conf" };
+		"tls.conf", "bridge.conf" };
 	struct problems p;
 	struct config *c;
 	size_t i;

@@ -1,5 +1,6 @@
 /* Who may come in, and how many: exactly. */
 #include "proxy/limits.h"
+#include "proxy/rate.h"
 #include "tests/unit/unit.h"
 
 #include <sys/un.h>
@@ -11,18 +12,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <CUnit/CUnit.h>
 
 #define THREADS 8
 #define ROUNDS  20000
 #define ROOM    5 /* fewer than threads, so that some are refused */
+#define SECOND  UINT64_C(1000000000)
 
 struct world {
 	struct endpoint endpoints[2];
 	struct endpoint *list[2];
 	struct config config;
-	struct cidr cidrs[2][4];
+	struct cidr cidrs[3][4];
 };
 
 static void
@@ -39,6 +42,7 @@ world_init(struct world *w)
 	w->config.nendpoints = 2;
 	w->endpoints[0].allow.list = w->cidrs[0];
 	w->endpoints[0].deny.list = w->cidrs[1];
+	w->endpoints[0].proxy_accept.list = w->cidrs[2];
 }
 
 static void
@@ -73,8 +77,9 @@ static enum reason
 enter(struct limits *l, const struct world *w, size_t i, const char *text)
 {
 	struct address a = client(text);
+	const char *why;
 
-	return limits_enter(l, &w->endpoints[i], &a);
+	return limits_enter(l, &w->endpoints[i], &a, &why);
 }
 
 static void
@@ -178,6 +183,151 @@ zero_is_no_limit(void)
 	limits_free(l);
 }
 
+static enum reason
+announced(struct limits *l, const struct world *w, const char *text)
+{
+	struct address a = client(text);
+	const char *why;
+
+	return limits_announced(l, &w->endpoints[0], &a, &why);
+}
+
+/* Of two steps the first asks who speaks, the second for whom. */
+static void
+load_balancers_let_their_clients_be_judged(void)
+{
+	struct limits *l;
+	struct world w;
+
+	world_init(&w);
+	put(&w.endpoints[0].proxy_accept, "10.0.0.1");
+	put(&w.endpoints[0].allow, "192.0.2.0/24");
+	put(&w.endpoints[0].deny, "192.0.2.9");
+	w.endpoints[0].max_sessions_per_client = 1;
+	l = limits_new(&w.config, 0);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "unix"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.2"), REASON_NOT_ALLOWED);
+	/* Whom allow has may not come by itself. */
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.1"), REASON_NOT_ALLOWED);
+	CU_ASSERT_EQUAL(announced(l, &w, "192.0.2.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(announced(l, &w, "192.0.2.1"), REASON_LIMIT);
+	CU_ASSERT_EQUAL(announced(l, &w, "192.0.2.2"), REASON_NONE);
+	CU_ASSERT_EQUAL(announced(l, &w, "192.0.2.9"), REASON_NOT_ALLOWED);
+	CU_ASSERT_EQUAL(announced(l, &w, "10.0.0.1"), REASON_NOT_ALLOWED);
+	CU_ASSERT_EQUAL(limits_clients(l), 2);
+	leave(l, &w, 0, "192.0.2.1");
+	CU_ASSERT_EQUAL(announced(l, &w, "192.0.2.1"), REASON_NONE);
+	limits_free(l);
+}
+
+/* A place is taken by the first step alone, and is given back as it was. */
+static void
+places_are_given_back_without_a_client(void)
+{
+	struct address lb = client("10.0.0.1");
+	struct limits *l;
+	struct world w;
+
+	world_init(&w);
+	put(&w.endpoints[0].proxy_accept, "10.0.0.0/8");
+	w.endpoints[0].max_sessions = 2;
+	w.endpoints[0].max_sessions_per_client = 1;
+	l = limits_new(&w.config, 0);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(announced(l, &w, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_LIMIT);
+	limits_turn_back(l, &w.endpoints[0], &lb);
+	CU_ASSERT_EQUAL(limits_clients(l), 1);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(announced(l, &w, "10.0.0.1"), REASON_LIMIT);
+	limits_leave(l, &w.endpoints[0], NULL);
+	CU_ASSERT_EQUAL(limits_clients(l), 1);
+	leave(l, &w, 0, "10.0.0.1");
+	CU_ASSERT_EQUAL(limits_clients(l), 0);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "10.0.0.1"), REASON_NONE);
+	limits_free(l);
+}
+
+/* How many of `tries` come in at once. */
+static unsigned
+taken(struct rate *r, unsigned per_second, uint64_t now, unsigned tries)
+{
+	unsigned n = 0;
+
+	while (tries-- > 0)
+		n += rate_take(r, per_second, now);
+	return n;
+}
+
+static void
+rates_let_so_many_a_second_in(void)
+{
+	static const unsigned rates[] = { 1, 2, 3, 7, 1000, 1000000 };
+	uint64_t t = 100 * SECOND;
+	struct rate r;
+	unsigned n;
+	size_t i, ms;
+
+	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		rate_init(&r);
+		CU_ASSERT_EQUAL(taken(&r, rates[i], t, 2 * rates[i]), rates[i]);
+		CU_ASSERT_EQUAL(taken(&r, rates[i], t, 2), 0);
+		/* A second later as many again, however long it rested. */
+		CU_ASSERT_EQUAL(taken(&r, rates[i], t + SECOND, 2 * rates[i]),
+		    rates[i]);
+		CU_ASSERT_EQUAL(
+		    taken(&r, rates[i], t + 60 * SECOND, 2 * rates[i]),
+		    rates[i]);
+	}
+	/* Under steady pressure, what was saved up and then the rate. */
+	rate_init(&r);
+	for (n = 0, ms = 0; ms < 10000; ms++)
+		n += taken(&r, 50, t + ms * (SECOND / 1000), 5);
+	CU_ASSERT(n >= 50 + 499 && n <= 50 + 500);
+	CU_ASSERT_EQUAL(taken(&r, 0, t, 1000), 1000);
+}
+
+static uint64_t
+clock_now(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Whoever is refused for another reason does not use it up. */
+static void
+rates_count_sessions_only(void)
+{
+	uint64_t start = clock_now();
+	enum reason third;
+	struct limits *l;
+	struct world w;
+
+	world_init(&w);
+	put(&w.endpoints[0].deny, "192.0.2.9");
+	w.endpoints[0].max_session_rate = 2;
+	w.endpoints[0].max_sessions_per_client = 1;
+	l = limits_new(&w.config, 0);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.9"), REASON_NOT_ALLOWED);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.9"), REASON_NOT_ALLOWED);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.1"), REASON_NONE);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.1"), REASON_LIMIT);
+	CU_ASSERT_EQUAL(enter(l, &w, 0, "192.0.2.2"), REASON_NONE);
+	third = enter(l, &w, 0, "192.0.2.3");
+	if (clock_now() - start < SECOND / 2) {
+		CU_ASSERT_EQUAL(third, REASON_LIMIT);
+		CU_ASSERT_EQUAL(limits_clients(l), 2);
+	}
+	CU_ASSERT_EQUAL(enter(l, &w, 1, "192.0.2.3"), REASON_NONE);
+	limits_free(l);
+}
+
 struct job {
 	struct limits *l;
 	const struct world *w;
@@ -194,9 +344,10 @@ come_and_go(void *arg)
 	struct address a = client(job->who);
 	const struct endpoint *e = &job->w->endpoints[0];
 	unsigned i, n, most;
+	const char *why;
 
 	for (i = 0; i < ROUNDS; i++) {
-		if (limits_enter(job->l, e, &a) != REASON_NONE)
+		if (limits_enter(job->l, e, &a, &why) != REASON_NONE)
 			continue;
 		job->entered++;
 		n = atomic_fetch_add(job->inside, 1) + 1;
@@ -270,6 +421,13 @@ main(void)
 		{ "clients_on_a_unix_socket_are_not_counted_as_one",
 		    clients_on_a_unix_socket_are_not_counted_as_one },
 		{ "zero_is_no_limit", zero_is_no_limit },
+		{ "load_balancers_let_their_clients_be_judged",
+		    load_balancers_let_their_clients_be_judged },
+		{ "places_are_given_back_without_a_client",
+		    places_are_given_back_without_a_client },
+		{ "rates_let_so_many_a_second_in",
+		    rates_let_so_many_a_second_in },
+		{ "rates_count_sessions_only", rates_count_sessions_only },
 		{ "threads_are_counted_exactly", threads_are_counted_exactly },
 		CU_TEST_INFO_NULL,
 	};

@@ -97,19 +97,22 @@ port() {
 }
 
 process() {
+	local held=
 	configure 127.0.0.1:0
 	start -c "$work/conf"
 	wait_for has '"address":"unix:' "$work/log" || complain "no start"
 	[ "$(stat -c %a "$work/log" "$work/socket" | xargs)" = "640 660" ] ||
 		complain "modes of the log and the socket"
+	shielded
 	has '"client_leg":"cleartext","mode":"none"' "$work/log" ||
 		complain "the mode and the clear client leg are not told"
 	has '"event":"config.loaded".*"sha256":"[0-9a-f]*",' "$work/log" ||
 		complain "the hash of the file is not told"
 
+	# Only root may look at what another of us has open.
+	[ "$(id -u)" -eq 0 ] && held="served by pid $pid (dbtls); "
 	configure "127.0.0.1:$(port)"
-	refused "a: listen 127.0.0.1:$(port): served by pid $pid (dbtls); " \
-		run -c "$work/conf"
+	refused "a: listen 127.0.0.1:$(port): $held" run -c "$work/conf"
 	configure 127.0.0.1:0
 	refused "a: listen unix:$work/socket: served by pid $pid (dbtls); " \
 		run -c "$work/conf"
@@ -123,6 +126,93 @@ process() {
 	ended 0
 	has '"event":"stop"' "$work/log" || complain "no stop in the log"
 	[ ! -e "$work/socket" ] || complain "the socket is left behind"
+}
+
+status_is() { # LINE
+	grep -qxE -- "$1" "/proc/$pid/status" ||
+		complain "/proc/PID/status has no $1:" \
+			"$(grep "^${1%%:*}:" "/proc/$pid/status")"
+}
+
+# Whoever runs it: no core, no look from outside, nothing to be gained.
+shielded() {
+	status_is 'NoNewPrivs:	1'
+	grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits" ||
+		complain "a core may be dumped"
+	[ "$(stat -c %u "/proc/$pid/maps")" = 0 ] ||
+		complain "the process is dumpable"
+}
+
+# Started by root: somebody else from then on, in every thread, and for good.
+becomes_nobody() {
+	local uid task
+	[ "$(id -u)" -eq 0 ] || return 0
+	uid=$(id -u nobody)
+	mkdir "$work/run"
+	chmod 755 "$work"
+	chown nobody "$work/run"
+	rm -f "$work/log" "$work/socket"
+	configure 127.0.0.1:0
+	sed -i "s|\"$work/log\"|\"$work/run/log\"|; 1i user = \"nobody\";
+		s|unix:$work/|unix:$work/run/|" "$work/conf"
+	# A core would be found there, as far as the machine's pattern goes.
+	cd "$work/run" || return
+	ulimit -c unlimited
+	# It has groups to lose.
+	setpriv --groups=4,24 "$dbtls" run -c "$work/conf" &
+	pid=$!
+	cd "$OLDPWD" || return
+	wait_for has '"address":"unix:' "$work/run/log" || complain "no start"
+	status_is "Uid:	$uid	$uid	$uid	$uid"
+	status_is "Gid:	$(id -g nobody).*"
+	status_is 'Groups:[	 ]*'
+	for task in "/proc/$pid/task/"*; do
+		[ "$(sed -n 's/^CapPrm:\t//p' "$task/status")" = \
+			0000000000000000 ] || complain "a thread has a capability"
+	done
+	status_is 'CapBnd:	0*'
+	shielded
+	setpriv --reuid=nobody --clear-groups cat "/proc/$pid/environ" \
+		>/dev/null 2>&1 && complain "the same user may look in"
+	[ "$(stat -c %U:%a "$work/run/log" "$work/run/socket" | xargs)" = \
+		"nobody:640 nobody:660" ] ||
+		complain "the log and the socket are somebody else's"
+	has '"user":"nobody","uid":[0-9]*,"capabilities":"none","no_new_privs":"yes","core_dumps":"off"' \
+		"$work/run/log" || complain "the log does not say what it is"
+	mv "$work/run/log" "$work/log.1"
+	kill -USR1 "$pid"
+	wait_for has '"event":"log.reopened"' "$work/run/log" ||
+		complain "nobody cannot reopen the log"
+	kill -ABRT "$pid"
+	ended 134
+	[ -z "$(find "$work/run" -name 'core*')" ] ||
+		complain "a core was dumped"
+	rm -f "$work/run/socket"
+	sed -i '1s/.*/user = "nobody-at-all";/' "$work/conf"
+	refused 'user: there is no user "nobody-at-all"; ' run -c "$work/conf"
+	chown -R nobody "$work"
+	sed -i '1s/.*/user = "daemon";/' "$work/conf"
+	setpriv --reuid=nobody --clear-groups "$dbtls" run -c "$work/conf" \
+		2>"$work/err"
+	[ $? = 2 ] || complain "nobody becomes daemon"
+	has 'only root can become "daemon"' "$work/err" ||
+		complain "nobody becomes daemon: $(head -1 "$work/err")"
+}
+
+# Who may write to the folder of the log does not choose what root writes to.
+led_astray() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	configure 127.0.0.1:0
+	: >"$work/shadow"
+	rm -f "$work/log"
+	ln -s shadow "$work/log"
+	chown -h nobody "$work/log"
+	refused "log.to $work/log: .*symbolic links" run -c "$work/conf"
+	rm "$work/log"
+	ln "$work/shadow" "$work/log"
+	refused "log.to $work/log: " run -c "$work/conf"
+	[ ! -s "$work/shadow" ] || complain "root writes where it was led"
+	rm "$work/log"
 }
 
 # Nothing is written into what takes the place of standard error.
@@ -174,11 +264,53 @@ expiring() {
 		complain "an anchor is told more than once, or one too many"
 }
 
+# A service manager: ready means that it listens, and the end is announced.
+manager() { # SOCKET CONNECT-TO
+	python3 - "$1" "$2" <<-'END'
+		import socket, sys
+		told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		told.settimeout(20)
+		told.bind(sys.argv[1])
+		print("bound", flush=True)
+		ready = told.recv(4096).decode().split("\n")
+		client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		client.connect(sys.argv[2])
+		print("ready" if "READY=1" in ready else ready, flush=True)
+		stopping = told.recv(4096).decode().split("\n")
+		print("stopping" if "STOPPING=1" in stopping else stopping,
+		    *[s for s in stopping if s.startswith("EXTEND")], flush=True)
+	END
+}
+
+notified() {
+	configure 127.0.0.1:0
+	manager "$work/notify" "$work/socket" >"$work/told" 2>&1 &
+	local manager=$!
+	wait_for has bound "$work/told" || complain "no manager"
+	NOTIFY_SOCKET=$work/notify start -c "$work/conf"
+	wait_for has ready "$work/told" ||
+		complain "the manager was not told: $(cat "$work/told")"
+	kill -TERM "$pid"
+	wait "$manager"
+	grep -qx 'stopping EXTEND_TIMEOUT_USEC=40000000' "$work/told" ||
+		complain "of the end it was told $(cat "$work/told")"
+	ended 0
+
+	NOTIFY_SOCKET=$work/none start -c "$work/conf"
+	wait_for has '"event":"notify.failed".*cannot be told' "$work/log" ||
+		complain "a manager that is away is not logged"
+	kill -TERM "$pid"
+	ended 0
+}
+
 usage
 information
 process
+notified
 closed
 flags
 expiring
+led_astray
+becomes_nobody
 [ $failed = 0 ] && echo "run: as it should be"
 exit $failed

@@ -1,7 +1,8 @@
 """tns_raw.py DOUBLES PORT LEG SERVICE WHAT [ARGUMENT]...
 
 A client of Oracle Net that asks the double for what no driver would show.
-DOUBLES is the folder of tnswire.py, LEG clear, tls or tls12, and WHAT
+DOUBLES is the folder of tnswire.py, PORT one of 127.0.0.1 or ADDRESS:PORT, LEG
+clear, tls or tls12, and WHAT
 
     connect [SIZE [HEAD [behind]]]  CONNECT with SIZE bytes of data; what came
     forsaken connect|close      that in the session of TLS that RESEND ended
@@ -33,7 +34,9 @@ CHUNK = 8000
 
 class Client:
     def __init__(self, port, leg, sni=None):
-        sock = socket.create_connection(('127.0.0.1', port), SECONDS)
+        host, _, port = str(port).rpartition(':')
+        sock = socket.create_connection((host or '127.0.0.1', int(port)),
+                                        SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.raw = sock
         if leg != 'clear':
@@ -144,7 +147,7 @@ def do_urgent(client, service):
 
 def do_pairs(client, service, count, size, port, leg):
     """In turns, as what else goes on is then the same for both."""
-    both = [client, Client(int(port), leg)]
+    both = [client, Client(port, leg)]
     count, size, took = int(count), int(size), ([], [])
     for one in both:
         one.connect(service)
@@ -158,7 +161,7 @@ def do_pairs(client, service, count, size, port, leg):
 def main():
     port, leg, service, what, *arguments = sys.argv[2:]
     try:
-        client = Client(int(port), leg,
+        client = Client(port, leg,
                         arguments[0] if what == 'sni' else None)
         said = globals()[f'do_{what}'](client, service, *arguments)
     except (OSError, common.Closed, common.Refused) as error:
