@@ -40,13 +40,14 @@ export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 . "$TREE/contrib/needs.sh"
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=''
 quick='' patterns='' child=''
 
 # --- sums ------------------------------------------------------------------
 
 failure() { # NAME WHY
 	failed=$((failed + 1))
+	failures+="$1: $2"$'\n'
 	printf '*** %s: %s\n' "$1" "$2"
 }
 
@@ -81,7 +82,9 @@ stopped() {
 	sums
 	exit 1
 }
+# What failed stands at the very end, where it is looked for.
 sums() {
+	[ -z "$failures" ] || printf '\nfailed:\n%s' "$failures"
 	printf '\n%d passed, %d failed, %d skipped\n' \
 		"$passed" "$failed" "$skipped"
 }
@@ -125,6 +128,11 @@ ctest_counts() { # FILE
 	skipped=$((skipped + missing))
 }
 
+ctest_failures() { # FOLDER NAME
+	local log=$1/Testing/Temporary/LastTestsFailed.log
+	[ ! -s "$log" ] || failures+=$(sed "s/^[0-9]*:/$2: /" "$log")$'\n'
+}
+
 ctest_names() { # FOLDER PREFIX: those wanted, as one expression
 	ctest --test-dir "$1" -N | sed -n 's/^ *Test *#[0-9]*: //p' |
 		while read -r name; do
@@ -138,11 +146,12 @@ run_ctest() { # NAME PREFIX CTEST-OPTION...
 	shift 2
 	[ -n "$names" ] || return 0
 	title "ctest $name"
-	rm -f "$junit"
+	rm -f "$junit" "$dir/Testing/Temporary/LastTestsFailed.log"
 	run_child 1800 ctest --test-dir "$dir" -R "$names" "$@" -j 2 \
 		--timeout $((300 + FUZZ_SECONDS)) --output-on-failure --output-junit "$junit"
 	if [ -s "$junit" ]; then
 		ctest_counts "$junit"
+		ctest_failures "$dir" "$name"
 	else
 		failure "ctest $name" "did not come to its end"
 	fi
@@ -178,6 +187,8 @@ run_theme() { # NAME
 		return
 	fi
 	read -r p f s <<<"$sums"
+	[ "$f" = 0 ] || failures+=$(grep '^NOT OK ' "$log" |
+		sed "s#^NOT OK *#real/$1: #")$'\n'
 	passed=$((passed + p))
 	failed=$((failed + f))
 	skipped=$((skipped + s))
