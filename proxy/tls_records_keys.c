@@ -212,9 +212,12 @@ records_update(struct records *r, bool sending)
 	if (ok)
 		memcpy(d->secret, next, r->suite->hash_len);
 	OPENSSL_cleanse(next, sizeof(next));
-	d->sequence = 0;
+	ok = ok && (r->kernel || records_arm(r, d, sending));
+	/* Without the next key there is no next number either: the first ones
+	 * of the former key are used. */
+	d->sequence = ok ? 0 : UINT64_MAX;
 	d->records = 0;
-	return ok && (r->kernel || records_arm(r, d, sending));
+	return ok;
 }
 
 bool

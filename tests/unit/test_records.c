@@ -28,18 +28,6 @@ enum {
 
 static const uint16_t *const each = duel_suites;
 
-static uint8_t *
-pattern(size_t len)
-{
-	uint8_t *bytes = malloc(len);
-	size_t i;
-
-	assert(bytes != NULL);
-	for (i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(i * 2654435761u >> 13);
-	return bytes;
-}
-
 /*
  * OpenSSL as the peer
  */
@@ -60,7 +48,7 @@ bulk_passes_both_ways_in_any_slices(void)
 {
 	static const size_t slices[] = { 1, 3, SIZE_MAX };
 	static const size_t parts[] = { BULK, 777, FULL + 1 };
-	uint8_t *bytes = pattern(BULK), *got = malloc(BULK);
+	uint8_t *bytes = unit_pattern(BULK), *got = malloc(BULK);
 	struct duel d;
 	size_t i, len;
 	unsigned n;
@@ -91,7 +79,7 @@ records_are_those_of_openssl(void)
 {
 	static const size_t lens[] = { 1, 15, 16, 17, 511, FULL - 1, FULL,
 		FULL + 1, BULK };
-	uint8_t *bytes = pattern(BULK);
+	uint8_t *bytes = unit_pattern(BULK);
 	struct duel d;
 	size_t i, done;
 	char *theirs;
@@ -351,6 +339,84 @@ peer_is_asked_for_its_next_key(void)
 }
 
 /*
+ * Memory that is short
+ */
+
+/* OpenSSL's allocations until one fails; 0: none does. */
+static unsigned memory_left;
+
+static bool
+memory_is_short(void)
+{
+	return memory_left > 0 && --memory_left == 0;
+}
+
+static void *
+take_memory(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_is_short() ? NULL : malloc(n);
+}
+
+static void *
+change_memory(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_is_short() ? NULL : realloc(p, n);
+}
+
+static void
+give_memory(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* False: no allocation failed.  Whatever we say then is sealed as the peer
+ * expects it: with a key of which no number was used before. */
+static bool
+update_fails_at(unsigned allocation, uint16_t suite)
+{
+	uint8_t bytes[64], got;
+	struct duel d;
+	bool failed;
+	size_t len;
+
+	duel_open(&d, suite, true, 0);
+	duel_seal(&d, "x", 1);
+	CU_ASSERT_EQUAL(duel_peer_read(&d, &got, 1, &len), 0);
+	len = forge_updates(&d, bytes, 1, 1);
+	memory_left = allocation;
+	(void)duel_give(&d, bytes, len);
+	failed = memory_left == 0;
+	memory_left = 0;
+	CU_ASSERT_EQUAL(d.result, failed ? RECORDS_FAILED : RECORDS_MORE);
+	ERR_clear_error();
+	if (duel_peer_read(&d, &got, 1, &len) == SSL_ERROR_SSL)
+		CU_ASSERT_EQUAL(ERR_GET_REASON(ERR_peek_error()),
+		    SSL_R_TLSV1_ALERT_INTERNAL_ERROR);
+	ERR_clear_error();
+	duel_close(&d);
+	return failed;
+}
+
+static void
+no_number_is_used_twice_where_memory_is_short(void)
+{
+	unsigned n, i;
+
+	for (i = 0; i < 3; i++) {
+		n = 1;
+		while (update_fails_at(n, each[i]))
+			n++;
+		CU_ASSERT(n > 4);
+	}
+}
+
+/*
  * Tickets
  */
 
@@ -588,7 +654,7 @@ clients_send_no_tickets(void)
 static void
 padding_is_taken_off(void)
 {
-	uint8_t *bytes = pattern(FULL);
+	uint8_t *bytes = unit_pattern(FULL);
 	struct duel d;
 	unsigned n;
 
@@ -823,7 +889,7 @@ what_was_forged_is_wiped(void)
 static void
 records_wait_for_room(void)
 {
-	uint8_t *sealed = malloc(2 * SEALED_MAX), *bytes = pattern(FULL);
+	uint8_t *sealed = malloc(2 * SEALED_MAX), *bytes = unit_pattern(FULL);
 	uint8_t plain[FULL + 1], answer[RECORDS_ANSWER_MAX];
 	struct records_io io = { .plain = plain,
 		.out = answer,
@@ -949,6 +1015,7 @@ static CU_TestInfo tests[] = {
 	TEST(updates_for_no_data_are_bounded),
 	TEST(our_key_is_changed_in_time),
 	TEST(peer_is_asked_for_its_next_key),
+	TEST(no_number_is_used_twice_where_memory_is_short),
 	TEST(tickets_are_seen_one_by_one),
 	TEST(messages_are_split_and_joined),
 	TEST(what_is_wrong_is_refused),
@@ -990,5 +1057,8 @@ main(void)
 		CU_SUITE_INFO_NULL,
 	};
 
+	if (CRYPTO_set_mem_functions(take_memory, change_memory, give_memory) !=
+	    1)
+		return 1;
 	return unit_run(suites);
 }
