@@ -62,21 +62,21 @@ enum leg_state {
 struct leg {
 	enum leg_state state;
 	int fd;
+	int error;              /* errno of what failed; 0: TLS or memory */
+	uint16_t busy_poll_us;  /* of its endpoint: set once it is open */
+	bool reading : 1;       /* on_readable is armed */
+	bool shut : 1;          /* our direction is over once unsent is empty */
+	bool finished : 1;      /* ... and now it is: FIN has been sent */
+	bool ended : 1;         /* the peer's direction is over, in order */
+	bool owes : 1;          /* more of ours is on its way to the socket */
+	bool kernel_wanted : 1; /* as soon as it can be: `kernel` */
 	struct event_base *base;
 	struct leg_buffers *buffers;
 	struct tls *tls;
 	struct event on_readable;
 	struct event *on_writable; /* NULL: not wanted */
-	bool reading;              /* on_readable is armed */
-	bool shut;             /* our direction is over once unsent is empty */
-	bool finished;         /* ... and now it is: FIN has been sent */
-	bool ended;            /* the peer's direction is over, in order */
-	bool owes;             /* more of ours is on its way to the socket */
-	bool kernel_wanted;    /* as soon as it can be: */
-	unsigned busy_poll_us; /* of its endpoint: set once it is open */
-	int error;             /* errno of what failed; 0: TLS or memory */
-	struct queue early;    /* ciphertext that came before its reader */
-	struct queue unsent;   /* for the socket */
+	struct queue early;        /* ciphertext that came before its reader */
+	struct queue unsent;       /* for the socket */
 	/* Its records are the kernel's, and `unsent` is plaintext: ktls.h. */
 	struct leg_kernel *kernel;
 	const struct leg_events *events;

@@ -242,7 +242,7 @@ session_new(struct worker *w, const struct arrival *a)
 	s->id = atomic_fetch_add(&w->proxy->next_session, 1);
 	s->counted = a->admitted == REASON_NONE;
 	s->named = s->counted && !is_announced(a);
-	s->server = a->server;
+	s->server = (unsigned)a->server;
 	s->astray = a->astray;
 	s->neg->n.leg[LEG_CLIENT].local = address_is_unix(&a->client);
 	s->started = times_now();
@@ -251,7 +251,7 @@ session_new(struct worker *w, const struct arrival *a)
 	dial_tune_socket(a->fd, e);
 	leg_open(&s->leg[LEG_CLIENT], a->fd, w->base,
 	    relay_leg_buffers(w->buffers), &session_negotiating, s);
-	s->leg[LEG_CLIENT].busy_poll_us = e->busy_poll_us;
+	s->leg[LEG_CLIENT].busy_poll_us = (uint16_t)e->busy_poll_us;
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
 	if (!is_announced(a))
 		session_begin(s, a->admitted, a->detail);

@@ -368,10 +368,10 @@ dialled(const struct dial_result *r, void *arg)
 		return;
 	}
 	if (s->redirect == NULL)
-		s->server = (size_t)(r->server - s->endpoint->servers);
+		s->server = (unsigned)(r->server - s->endpoint->servers);
 	leg_open(&s->leg[LEG_SERVER], r->fd, s->worker->base,
 	    relay_leg_buffers(s->worker->buffers), &session_negotiating, s);
-	s->leg[LEG_SERVER].busy_poll_us = s->endpoint->busy_poll_us;
+	s->leg[LEG_SERVER].busy_poll_us = (uint16_t)s->endpoint->busy_poll_us;
 	neg->n.connected = true;
 	neg->n.leg[LEG_SERVER].local = address_is_unix(&r->address);
 	neg->n.server_host = server_called(&s->endpoint->servers[s->server]);

@@ -93,22 +93,22 @@ struct session {
 	const struct endpoint *endpoint;
 	uint64_t id;
 	enum session_state state;
-	bool counted;  /* by limits_enter() */
-	bool named;    /* ... and its client, too */
-	bool heard;    /* something has come from the client */
-	bool opened;   /* it has come to its relay, once at least */
-	bool draining; /* the deadline is that of the drain */
-	bool aborting; /* CLOSING ends by a reset */
-	bool late;     /* its deadline could not be set: it has passed */
-	bool astray;   /* its endpoint lends it the protocol, and no more */
 	enum reason reason;
-	unsigned redirects; /* how often a server has sent us on */
+	unsigned server;   /* its index in the endpoint */
+	bool counted;      /* by limits_enter() */
+	bool named;        /* ... and its client, too */
+	bool heard;        /* something has come from the client */
+	bool opened;       /* it has come to its relay, once at least */
+	bool draining;     /* the deadline is that of the drain */
+	bool aborting;     /* CLOSING ends by a reset */
+	bool late;         /* its deadline could not be set: it has passed */
+	bool astray;       /* its endpoint lends it the protocol, and no more */
+	uint8_t redirects; /* how often a server has sent us on */
 	struct kept_address *client;
 	struct front *front; /* NULL: it came without a PROXY header */
 	/* Of the server; NULL: not connected, nor was it the client's to say
 	 * where it is going. */
 	struct kept_address *address;
-	size_t server; /* its index in the endpoint */
 	/* While the server has not said anything; NULL: nobody asks. */
 	struct outgoing_entry *outgoing;
 	/* That one has sent us on to this one; NULL: nobody has. */
