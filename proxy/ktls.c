@@ -393,7 +393,8 @@ probe_socket(void)
 static bool
 probe_accept(int listening, int pair[2])
 {
-	struct sockaddr_in at = { .sin_family = AF_INET }, ours, theirs;
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	struct sockaddr_in ours = { 0 }, theirs = { 0 };
 	socklen_t len = sizeof(at);
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -387,7 +387,7 @@ speaks_at_once(bool client)
 	struct end c, s;
 	struct end *first = client ? &c : &s;
 	struct end *second = client ? &s : &c;
-	pthread_t thread;
+	pthread_t thread = 0;
 	bool good;
 
 	peer.early = client ? EARLY : 0;
