@@ -31,6 +31,8 @@
 
 #include <openssl/ssl.h>
 
+#include "bench/sockets.h"
+
 #define QUESTION_LEN  128u
 #define ANSWER_LEN    ((size_t)10 * 1024)
 #define TURN          50u /* fetches of one client before the other's turn */
@@ -192,25 +194,17 @@ serve_all(void *arg)
 static bool
 server_start(struct server *s, char **argv)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
 	pthread_t thread;
 
 	s->context = SSL_CTX_new(TLS_server_method());
-	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->context == NULL || s->listener == -1 ||
+	if (s->context == NULL ||
 	    SSL_CTX_use_certificate_chain_file(s->context, argv[0]) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(s->context, argv[1],
 		SSL_FILETYPE_PEM) != 1 ||
-	    bind(s->listener, (const struct sockaddr *)&a, sizeof(a)) == -1 ||
-	    listen(s->listener, SOMAXCONN) == -1 ||
-	    getsockname(s->listener, (struct sockaddr *)&a, &len) == -1 ||
+	    (s->listener = listen_anywhere()) == -1 ||
 	    pthread_create(&thread, NULL, serve_all, s) != 0)
 		return false;
 	(void)pthread_detach(thread);
-	printf("%u\n", ntohs(a.sin_port));
-	(void)fflush(stdout);
 	return true;
 }
 

@@ -27,6 +27,8 @@
 
 #include <openssl/ssl.h>
 
+#include "bench/sockets.h"
+
 #define HEAD       8u
 #define RECORD_MAX 16384
 #define REPLY      0x04u
@@ -125,25 +127,6 @@ serve_all(SSL_CTX *context, int listener)
 		SSL_free(ssl);
 		(void)close(fd);
 	}
-}
-
-/* -1: it cannot be had. */
-static int
-listen_anywhere(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd == -1 ||
-	    bind(fd, (const struct sockaddr *)&a, sizeof(a)) == -1 ||
-	    listen(fd, SOMAXCONN) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&a, &len) == -1)
-		return -1;
-	printf("%u\n", ntohs(a.sin_port));
-	(void)fflush(stdout);
-	return fd;
 }
 
 int

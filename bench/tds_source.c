@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/sockets.h"
+
 /* MS-TDS 2.2.3.1: type, status, length with these bytes, and four more. */
 #define HEAD       8u
 #define BULK       0x07u
@@ -73,18 +75,6 @@ seconds_of(clockid_t clock)
 	if (clock_gettime(clock, &t) == -1)
 		return 0;
 	return (double)t.tv_sec + (double)t.tv_nsec * NANO;
-}
-
-static bool
-send_all(int fd, const uint8_t *bytes, size_t len)
-{
-	ssize_t n;
-
-	for (; len > 0; bytes += n, len -= (size_t)n) {
-		if ((n = send(fd, bytes, len, MSG_NOSIGNAL)) <= 0)
-			return false;
-	}
-	return true;
 }
 
 /* A packet of the server's, which is of no interest. */

@@ -39,6 +39,8 @@
 
 #include <openssl/ssl.h>
 
+#include "bench/sockets.h"
+
 #define PAIRS_MAX  1024
 #define TRIP_MAX   16384
 #define RECORD_MAX 16384
@@ -101,18 +103,6 @@ pair_close(struct pair *p)
 	if (p->server != -1)
 		(void)close(p->server);
 	*p = (struct pair){ .client = -1, .server = -1 };
-}
-
-static bool
-send_all(int fd, const uint8_t *bytes, size_t len)
-{
-	ssize_t n;
-
-	for (; len > 0; bytes += n, len -= (size_t)n) {
-		if ((n = send(fd, bytes, len, MSG_NOSIGNAL)) <= 0)
-			return false;
-	}
-	return true;
 }
 
 static bool
@@ -512,25 +502,6 @@ obey(struct micro *m, char *line)
 	if (strcmp(w[WORD], "to-client") == 0)
 		return to_client(m, number(w[FIRST]), number(w[SECOND]));
 	return strcmp(w[WORD], "close") == 0 && close_pairs(m);
-}
-
-/* -1: it cannot be had. */
-static int
-listen_anywhere(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd == -1 ||
-	    bind(fd, (const struct sockaddr *)&a, sizeof(a)) == -1 ||
-	    listen(fd, SOMAXCONN) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&a, &len) == -1)
-		return -1;
-	printf("%u\n", ntohs(a.sin_port));
-	(void)fflush(stdout);
-	return fd;
 }
 
 static void

@@ -5,38 +5,17 @@
 #
 # usage: test_busy_poll.sh DBTLS FETCHES CERTS
 set -u
+# shellcheck source=tests/unit/lib.sh
+. "${0%/*}/lib.sh"
 
 dbtls=$1
 fetches=$2
 certs=$3
 work=$(mktemp -d)
 proxy=''
-failed=0
 # Of a core, in thousandths: what sleeping costs at most.
 readonly IDLE_MOST=50 TRIPS=1000
 trap 'kill $proxy 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-complain() {
-	echo "FAIL $*"
-	failed=1
-}
-
-wait_for() { # COMMAND...
-	local end=$((SECONDS + 20))
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.02
-	done
-}
-
-free_port() {
-	local number
-	while :; do
-		number=$((20000 + RANDOM % 10000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$number") 2>/dev/null || break
-	done
-	echo "$number"
-}
 
 run() { # BUSY_POLL_US SERVER
 	port=$(free_port)

@@ -4,40 +4,16 @@
 #
 # usage: test_resume.sh DBTLS CERTS
 set -u
+# shellcheck source=tests/unit/lib.sh
+. "${0%/*}/lib.sh"
 unset SSL_CERT_FILE SSL_CERT_DIR
 
 dbtls=$1
 certs=$2
 work=$(mktemp -d)
 proxy='' server=''
-failed=0
 readonly THREADS=2 CONNECTIONS=150 SHARE=98
 trap 'kill $proxy $server 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-complain() {
-	echo "FAIL $*"
-	failed=1
-}
-
-# Until the command succeeds, for at most 20 seconds.
-wait_for() { # COMMAND...
-	local end=$((SECONDS + 20))
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.02
-	done
-}
-
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() {
-	local try number
-	for try in {1..50}; do
-		number=$((20000 + (RANDOM + try) % 10000))
-		listens "$number" || break
-	done
-	echo "$number"
-}
 
 serve() { # OPTION...
 	port=$(free_port)

@@ -4,17 +4,13 @@
 #
 # usage: test_run.sh DBTLS
 set -u
+# shellcheck source=tests/unit/lib.sh
+. "${0%/*}/lib.sh"
 
 dbtls=$1
 work=$(mktemp -d)
 pid=
-failed=0
 trap '[ -z "$pid" ] || kill -KILL "$pid"; rm -rf "$work"' EXIT
-
-complain() {
-	echo "FAIL $*"
-	failed=1
-}
 
 # Arguments that are refused, with this on standard error.
 refused() { # PATTERN ARGUMENT...
@@ -26,15 +22,6 @@ refused() { # PATTERN ARGUMENT...
 	[ ! -s "$work/out" ] || complain "dbtls $*: standard output"
 	grep -q -- "^dbtls: $pattern" "$work/err" ||
 		complain "dbtls $*: $(head -1 "$work/err")"
-}
-
-# Until the command succeeds, for at most 20 seconds.
-wait_for() { # COMMAND...
-	local end=$((SECONDS + 20))
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.02
-	done
 }
 
 has() { # WORD FILE

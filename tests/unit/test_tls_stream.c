@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 
 #include "tests/unit/tls_world.h"
+#include "tests/unit/unit.h"
 
 #define BULK  (10 * 1024 * 1024)
 #define CHUNK (256 * 1024)
@@ -188,18 +189,6 @@ rest_is_between_records(void)
  * Bytes
  */
 
-static uint8_t *
-pattern(size_t len)
-{
-	uint8_t *bytes = malloc(len);
-	size_t i;
-
-	assert(bytes != NULL);
-	for (i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(i * 2654435761u >> 13);
-	return bytes;
-}
-
 static void
 bulk_to_peer(struct wire *w, const uint8_t *bytes, size_t total, size_t chunk)
 {
@@ -250,7 +239,7 @@ bulk_both_ways_in_any_slices(void)
 		{ BULK / 50, 16385, 1 },
 	};
 	struct endpoint *e = world_full();
-	uint8_t *bytes = pattern(BULK);
+	uint8_t *bytes = unit_pattern(BULK);
 	struct wire w;
 	size_t i;
 	int version;
@@ -274,7 +263,7 @@ static void
 small_buffers_lose_nothing(void)
 {
 	struct endpoint *e = world_full();
-	uint8_t *bytes = pattern(50000), *got = malloc(60000);
+	uint8_t *bytes = unit_pattern(50000), *got = malloc(60000);
 	size_t caps[] = { 1, 100, 16384, 20000, 60000 };
 	size_t i, n, have, cap;
 	enum tls_result result;
@@ -305,7 +294,7 @@ static void
 records_are_full(void)
 {
 	struct endpoint *e = world_full();
-	uint8_t *bytes = pattern(CHUNK + 5), header[5];
+	uint8_t *bytes = unit_pattern(CHUNK + 5), header[5];
 	uint8_t *rest = malloc(TLS_RECORD_MAX + TLS_RECORD_OVERHEAD);
 	size_t n = 0, len = 0;
 	struct wire w;
@@ -639,7 +628,8 @@ static void
 redshift_may_renegotiate(void)
 {
 	struct endpoint *e = world_full();
-	uint8_t *bytes = pattern(CHUNK), *got = malloc(2 * CHUNK), ours[64];
+	uint8_t *bytes = unit_pattern(CHUNK), *got = malloc(2 * CHUNK),
+		ours[64];
 	size_t len, ours_len;
 	struct wire w;
 
@@ -769,7 +759,7 @@ static void
 too_much_during_a_renegotiation_fails(void)
 {
 	struct endpoint *e = world_full();
-	uint8_t *bytes = pattern(CHUNK), got[64];
+	uint8_t *bytes = unit_pattern(CHUNK), got[64];
 	struct wire w;
 	size_t len;
 
