@@ -70,10 +70,11 @@ is_here(const struct server *s)
 	return s->fixed.len != 0 && address_is_loopback(&s->fixed);
 }
 
+/* Of a transparent endpoint each server is one that its clients go to. */
 static void
 check_position(struct rules *r)
 {
-	if (r->e->nservers > 1)
+	if (r->e->nservers > 1 && r->e->transparent == TRANSPARENT_OFF)
 		draft_problem(r->d, SETTING_SERVER, true, r->problems,
 		    "lists %zu servers, and a position in a binary log is "
 		    "one server's; give a reader that keeps one an endpoint "

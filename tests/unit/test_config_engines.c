@@ -15,12 +15,17 @@
 #define TEXT_LEN 2048
 
 /* Short for what rows are made of.  No file has a path: all are in scratch. */
-#define NONE      "ssl_mode = \"none\"; "
-#define REQUIRE   "ssl_mode = \"require\"; "
-#define FAR       "server = \"db.test\"; "
-#define NEAR      "server = \"127.0.0.1\"; "
-#define SOCKET    "server = \"unix:/run/db\"; "
-#define TWO       "server = ( \"a.test\", \"b.test\" ); "
+#define NONE    "ssl_mode = \"none\"; "
+#define REQUIRE "ssl_mode = \"require\"; "
+#define FAR     "server = \"db.test\"; "
+#define NEAR    "server = \"127.0.0.1\"; "
+#define SOCKET  "server = \"unix:/run/db\"; "
+#define TWO     "server = ( \"a.test\", \"b.test\" ); "
+#define BRIDGED                                  \
+	"transparent = \"redirect\"; allow = "   \
+	"\"10.0.0.0/8\"; client_tls = { mode = " \
+	"\"off\"; }; server = ( "                \
+	"\"10.0.0.1\", \"10.0.0.2\", \"10.0.1.0/24\" ); "
 #define CLIENT(m) "client_tls = { mode = \"" m "\"; cert = \"cert.pem\"; }; "
 #define MYSQL(s)  "mysql = { " s "; }; "
 #define MEANT     "cleartext_server = true; "
@@ -41,6 +46,8 @@ static const struct row rows[] = {
 	{ "mariadb", REQUIRE TWO, "server", "lists 2 servers" },
 	{ "mysqlx", REQUIRE TWO, NULL, NULL },
 	{ "postgres", REQUIRE TWO, NULL, NULL },
+	{ "mysql", REQUIRE BRIDGED, NULL, NULL },
+	{ "mariadb", REQUIRE BRIDGED, NULL, NULL },
 	{ "mysql", REQUIRE FAR, NULL, NULL },
 
 	/* A server in clear, and clients that are not. */
