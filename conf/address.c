@@ -485,13 +485,12 @@ cidr_of_address(const struct address *a, struct cidr *out)
 bool
 cidr_list_has(const struct cidr_list *l, const struct address *a)
 {
-	uint8_t bytes[16];
 	size_t i;
 
-	if (!address_bytes(a, bytes))
-		return false;
+	/* "::/0" is everyone; any longer prefix is of one family only. */
 	for (i = 0; i < l->n; i++) {
-		if (prefix_equal(bytes, l->list[i].bytes, l->list[i].bits))
+		if (cidr_has(&l->list[i], a) ||
+		    (l->list[i].bits == 0 && !address_is_unix(a)))
 			return true;
 	}
 	return false;

@@ -68,6 +68,7 @@ struct cidr_list {
 };
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone. */
 bool cidr_parse(const char *text, struct cidr *out);
+/* "::/0" has IPv4, too; other IPv6 networks have none of it. */
 bool cidr_list_has(const struct cidr_list *l, const struct address *a);
 
 /* Is it one of these, and of that family? */
