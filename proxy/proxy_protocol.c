@@ -261,15 +261,20 @@ v2_ssl(struct rd value, struct proxy_header *h)
 			 : whole();
 }
 
-/* The sum is of all of the header with zeros in its own place. */
+/* The sum is of all of the header with zeros in its own place.  It is taken
+ * once: thousands of sums fit into a header, all of them right, and whoever sent
+ * that would have a thread at work for half a second. */
 static struct proxy_answer
-v2_checksum(struct rd header, struct rd value)
+v2_checksum(struct rd header, struct rd value, struct proxy_header *h)
 {
 	static const uint8_t zeros[CRC_LEN];
 	size_t before;
 	uint32_t crc, said;
 	struct rd sum = value;
 
+	if (h->summed)
+		return bad("its PROXY header has two checksums");
+	h->summed = true;
 	if (value.left != CRC_LEN)
 		return bad("its PROXY header has a checksum of a wrong length");
 	before = (size_t)(value.at - header.at);
@@ -293,7 +298,7 @@ v2_tlv(struct rd header, unsigned type, struct rd value, struct proxy_header *h)
 		h->authority = value;
 		return whole();
 	case PP2_TYPE_CRC32C:
-		return v2_checksum(header, value);
+		return v2_checksum(header, value, h);
 	case PP2_TYPE_UNIQUE_ID:
 		h->unique_id = value;
 		return value.left <= UNIQUE_ID_MAX

@@ -33,7 +33,8 @@ struct proxy_header {
 	 * UNKNOWN, UNSPEC, a unix socket. */
 	struct address source;
 	struct address destination;
-	bool local; /* the proxy's own connection: a health check */
+	bool local;  /* the proxy's own connection: a health check */
+	bool summed; /* it has a checksum, which is right */
 	/* Each has at == NULL if it is not there. */
 	struct rd alpn;
 	struct rd authority; /* the SNI, as a rule */

@@ -238,6 +238,12 @@ static const struct text wrong[] = {
 	{ BYTES(V2("\x21", "\x00", "\0\x07") "\x03\0\x04"
 					     "abcd"),
 	    "wrong checksum" },
+	/* Each of the two is right. */
+	{ BYTES(V2("\x21", "\x11",
+	      "\0\x1a") "\xc0\0\x02\x01\x01\x01\x01\x01\0\x01\x15\x38"
+			"\x03\0\x04\xeb\x9e\xbe\xe3"
+			"\x03\0\x04\xe4\x78\xfa\xfc"),
+	    "two checksums" },
 	{ BYTES(V2("\x21", "\x11", "\0\x13") IP4 "\x20\0\x04\x01\0\0\0"),
 	    "of TLS" },
 	{ BYTES(V2("\x21", "\x11", "\0\x15") IP4 "\x20\0\x06\x01\0\0\0\0!"),
