@@ -485,7 +485,9 @@ write_tls(struct wr *w, const struct proxy_facts *f)
 	unsigned client = PROXY_CLIENT_TLS;
 
 	if (f->verified)
-		client |= PROXY_CLIENT_CERT_CONN | PROXY_CLIENT_CERT_SESS;
+		client |= PROXY_CLIENT_CERT_SESS;
+	if (f->verified && !f->resumed)
+		client |= PROXY_CLIENT_CERT_CONN;
 	wr_u8(w, PP2_TYPE_SSL);
 	wr_be16(w, (uint16_t)(SSL_HEAD + TLV_HEAD + len));
 	wr_u8(w, (uint8_t)client);

@@ -67,6 +67,7 @@ struct proxy_facts {
 	const struct address *destination; /* NULL: not known */
 	const char *tls_version;           /* NULL: no TLS */
 	bool verified;
+	bool resumed;          /* it was shown on an earlier connection */
 	const char *alpn;      /* "" or NULL: none */
 	const char *authority; /* the same; only a host name is passed on */
 };

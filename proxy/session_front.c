@@ -212,6 +212,7 @@ tell_tls(struct proxy_facts *f, const struct leg *client)
 	f->alpn = tls_alpn(client->tls);
 	f->authority = tls_sni(client->tls);
 	f->verified = v->accepted && v->verified >= VERIFIED_CA;
+	f->resumed = tls_resumed(client->tls);
 }
 
 bool

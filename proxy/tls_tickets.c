@@ -257,6 +257,8 @@ tls_tickets_check(struct tls *t)
 	t->resuming.resumed = true;
 	t->judged = note.judged;
 	t->told->verdict.accepted = note.judged;
+	if (note.judged)
+		t->told->verdict.verified = VERIFIED_CA;
 	t->told->verdict.until = note.until;
 	return true;
 }

@@ -516,6 +516,29 @@ what_is_written_is_read(void)
 	}
 }
 
+/* A certificate of a session is one that was shown, but not here. */
+static void
+resumed_client_has_shown_no_certificate_here(void)
+{
+	struct address from;
+	struct proxy_facts f = { .source = &from,
+		.tls_version = "TLSv1.3",
+		.verified = true,
+		.resumed = true };
+	uint8_t bytes[PROXY_HEADER_OUT_MAX];
+	struct proxy_header h;
+	struct err err;
+	size_t len;
+
+	CU_ASSERT_EQUAL(address_parse("192.0.2.1:1234", &from, &err), 0);
+	(void)write_and_read(&f, bytes, &len, &h);
+	CU_ASSERT(h.verified &&
+	    h.client == (PROXY_CLIENT_TLS | PROXY_CLIENT_CERT_SESS));
+	f.verified = false;
+	(void)write_and_read(&f, bytes, &len, &h);
+	CU_ASSERT(!h.verified && h.client == PROXY_CLIENT_TLS);
+}
+
 /* Byte for byte what HAProxy's document has. */
 static void
 written_header_is_the_documents(void)
@@ -587,6 +610,8 @@ main(void)
 		{ "checksum_is_castagnoli", checksum_is_castagnoli },
 		{ "checksum_guards_every_bit", checksum_guards_every_bit },
 		{ "what_is_written_is_read", what_is_written_is_read },
+		{ "resumed_client_has_shown_no_certificate_here",
+		    resumed_client_has_shown_no_certificate_here },
 		{ "written_header_is_the_documents",
 		    written_header_is_the_documents },
 		{ "only_host_names_are_passed_on",

@@ -223,6 +223,7 @@ resumed_client_has_shown_its_certificate(void)
 		session = first_ticket(&w);
 		CU_ASSERT_TRUE(resumes(&w, session));
 		CU_ASSERT_TRUE(tls_verdict(w.tls)->accepted);
+		CU_ASSERT_EQUAL(tls_verdict(w.tls)->verified, VERIFIED_CA);
 		SSL_SESSION_free(session);
 		wire_close(&w);
 	}
