@@ -463,17 +463,13 @@ leg_handshake_wrapped(struct leg *leg, const struct neg_wrap *wrap)
 	return r;
 }
 
-enum leg_result
-leg_handshake(struct leg *leg)
+static enum leg_result
+leg_handshake_bare(struct leg *leg)
 {
-	const struct neg_wrap *wrap;
 	enum leg_result r;
 	struct rd cipher = { .left = 0 };
 	bool more = false;
 
-	assert(leg->state == LEG_SECURING);
-	if ((wrap = tls_how(leg->tls)->wrap) != NULL)
-		return leg_handshake_wrapped(leg, wrap);
 	/* A client's first flight needs nothing to have come. */
 	r = leg_take(leg, LEG_RAW_MAX, &cipher, &more);
 	if (r == LEG_FAILED)
@@ -481,6 +477,20 @@ leg_handshake(struct leg *leg)
 	if (r == LEG_ENDED)
 		return LEG_TRUNCATED;
 	return leg_handshake_once(leg, cipher);
+}
+
+enum leg_result
+leg_handshake(struct leg *leg)
+{
+	const struct neg_wrap *wrap = tls_how(leg->tls)->wrap;
+	enum leg_result r;
+
+	assert(leg->state == LEG_SECURING);
+	r = wrap != NULL ? leg_handshake_wrapped(leg, wrap)
+			 : leg_handshake_bare(leg);
+	if (r == LEG_FAILED || r == LEG_TRUNCATED)
+		tls_peer_left(leg->tls);
+	return r;
 }
 
 /* A record's head: type, version, length. */

@@ -81,6 +81,8 @@ bool tls_set_sni(struct tls *t, const char *sni)
  * was made with the same server at this address in the same way, and whose
  * verdict holds now (tls.resume; tls_resume.h).  Without this none is. */
 void tls_resume(struct tls *t, const struct address *address);
+/* The peer left in the middle of the handshake, or its socket failed. */
+void tls_peer_left(struct tls *t);
 /* Also of a client that had a ticket. */
 bool tls_resumed(const struct tls *t);
 /* What the log calls it. */

@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 
+#include "proxy/times.h"
 #include "proxy/tls_private.h"
 
 /* A context remembers so many servers, the least used one goes first; and of
@@ -16,14 +17,21 @@
 #define RESUME_TICKETS_MAX 8
 /* So many connections in a row without a ticket, and none is waited for. */
 #define RESUME_DRY_MAX 8
+/* A longer ticket is none: a hello has to carry it. */
+#define RESUME_TICKET_LEN_MAX ((size_t)16384)
 
 /* So long after its certificate was seen a server must show it once more,
  * whatever the certificate says. */
 #define RESUME_TRUST_SECONDS ((time_t)24 * 60 * 60)
 /* So long nothing is offered where that ended badly: by a failure, or so often
- * in a row by one side or the other leaving. */
-#define RESUME_SHY_SECONDS ((time_t)600)
+ * in a row by the server leaving; and twice as long each time that it ends so
+ * again, for each costs somebody a session. */
+#define RESUME_SHY_SECONDS 600.0
+#define RESUME_SHY_MAX     (24 * 60 * 60.0)
 #define RESUME_STRIKES     2
+/* A server that has not said a word for so long is as good as gone, whoever
+ * loses patience first. */
+#define RESUME_PATIENCE ((time_t)5)
 
 /* What a handshake has found out about a certificate, for those that are
  * resumed from it. */
@@ -55,8 +63,9 @@ struct resume_server {
 	struct resume_tickets tickets; /* newest first */
 	unsigned n;
 	unsigned dry;     /* connections in a row that brought no ticket */
-	unsigned strikes; /* handshakes in a row that came to no end */
-	time_t shy_until;
+	unsigned strikes; /* of it in a row when it was offered a session */
+	double shy_for;   /* the last time; 0: it has resumed one since */
+	double shy_until; /* of times_now() */
 };
 
 struct tls_resume {
@@ -218,7 +227,7 @@ server_choose(struct resume_server *server, time_t now)
 {
 	struct resume_ticket *ticket;
 
-	if (now < server->shy_until)
+	if (times_now() < server->shy_until)
 		return NULL;
 	while ((ticket = TAILQ_FIRST(&server->tickets)) != NULL) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
@@ -245,6 +254,7 @@ resume_offer(struct tls *t, struct resume_ticket *ticket)
 
 	if (ssl != NULL && SSL_set_session(t->ssl, ssl) == 1) {
 		t->resuming.offered = true;
+		t->resuming.since = time(NULL);
 		t->resuming.voucher = voucher_retain(ticket->voucher);
 		if (server->n > 1)
 			server_drop(server, ticket);
@@ -340,6 +350,21 @@ resume_voucher(struct tls *t)
 	return v;
 }
 
+/* May it be kept at all?  In TLS 1.3 a server that says 0 seconds means that;
+ * before, that it does not say. */
+static bool
+ticket_is_good(const SSL_SESSION *ssl)
+{
+	const unsigned char *ticket;
+	size_t len;
+
+	SSL_SESSION_get0_ticket(ssl, &ticket, &len);
+	return SSL_SESSION_is_resumable(ssl) == 1 &&
+	    len <= RESUME_TICKET_LEN_MAX &&
+	    (SSL_SESSION_get_protocol_version(ssl) < TLS1_3_VERSION ||
+		SSL_SESSION_get_ticket_lifetime_hint(ssl) > 0);
+}
+
 /* What the server says of how long it will know it; if it says nothing, that is
  * for the verdict. */
 static time_t
@@ -362,7 +387,7 @@ resume_keep(struct tls *t, SSL_SESSION *ssl)
 	struct resume_voucher *voucher;
 	struct resume_ticket *ticket;
 
-	if (server->home == NULL || SSL_SESSION_is_resumable(ssl) != 1 ||
+	if (server->home == NULL || !ticket_is_good(ssl) ||
 	    (voucher = resume_voucher(t)) == NULL ||
 	    (ticket = calloc(1, sizeof(*ticket))) == NULL)
 		return false;
@@ -447,7 +472,10 @@ tls_resume_secured(struct tls *t)
 	if (server == NULL)
 		return;
 	t->resuming.since = time(NULL);
-	server->strikes = 0;
+	if (t->resuming.offered)
+		server->strikes = 0;
+	if (t->resuming.resumed)
+		server->shy_for = 0;
 	if (SSL_version(t->ssl) >= TLS1_3_VERSION)
 		return;
 	if ((ssl = SSL_get1_session(t->ssl)) == NULL)
@@ -465,8 +493,23 @@ tls_resume_spare(const struct tls *t)
 		    SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
+void
+tls_peer_left(struct tls *t)
+{
+	t->resuming.left = true;
+}
+
 /* One that was offered a session and came to no end: it may be for that, or it
- * may be that the client had left. */
+ * may be that the client was gone, or too slow to leave any time for it. */
+static bool
+resume_blames(const struct tls *t)
+{
+	const struct tls_resuming *mine = &t->resuming;
+
+	return t->state == TLS_STATE_FAILED || mine->left ||
+	    (!t->heard && time(NULL) - mine->since >= RESUME_PATIENCE);
+}
+
 static void
 resume_strike(struct resume_server *server, bool failed)
 {
@@ -474,7 +517,11 @@ resume_strike(struct resume_server *server, bool failed)
 	if (!failed && server->strikes < RESUME_STRIKES)
 		return;
 	server->strikes = 0;
-	server->shy_until = time(NULL) + RESUME_SHY_SECONDS;
+	server->shy_for =
+	    server->shy_for > 0 ? 2 * server->shy_for : RESUME_SHY_SECONDS;
+	if (server->shy_for > RESUME_SHY_MAX)
+		server->shy_for = RESUME_SHY_MAX;
+	server->shy_until = times_now() + server->shy_for;
 }
 
 /* A failure, before or after, is reason enough to begin anew with that
@@ -489,7 +536,7 @@ tls_resume_release(struct tls *t)
 		return;
 	if (failed)
 		server_empty(mine->server);
-	if (mine->offered && !mine->secured)
+	if (mine->offered && !mine->secured && resume_blames(t))
 		resume_strike(mine->server, failed);
 	server_release(mine->server);
 	voucher_release(mine->voucher);

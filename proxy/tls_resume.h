@@ -12,7 +12,8 @@
  * Nothing is resumed unless tls_resume() was called, and never where a
  * handshake is carried in messages, begins anew, or may stop, nor of an engine
  * whose servers renegotiate.  A server that fails a handshake in which a
- * session was offered is not offered another one for a while.
+ * session was offered, or leaves it, or says nothing, is not offered another
+ * one for a while; what clients do has no part in that.
  */
 #ifndef PROXY_TLS_RESUME_H
 #define PROXY_TLS_RESUME_H
@@ -33,11 +34,13 @@ struct tls_resuming {
 	struct resume_server *server;   /* counted; NULL: not to be resumed */
 	struct resume_voucher *voucher; /* counted; of what was offered, or
 	                                 * found out by now */
-	time_t since;                   /* when the handshake was through */
+	time_t since;                   /* when one was offered; then, when the
+	               * handshake was through */
 	bool given;                     /* a ticket has come */
 	bool offered;
 	bool resumed;
 	bool secured; /* the handshake has been through */
+	bool left;    /* by the peer, before that */
 };
 
 struct tls_resume *tls_resume_new(void);

@@ -9,7 +9,21 @@
 #include "proxy/tls_private.h"
 #include "tests/unit/tls_world.h"
 
-#define SHORT_LIFE 3 /* seconds: of a certificate or a CRL that ends here */
+#define SHORT_LIFE  3 /* seconds: of a certificate or a CRL that ends here */
+#define SILENCE     6 /* seconds: of a server, and too long */
+#define TICKET_LONG 16400
+#define SHY_STEP    300.0
+#define SHY_FIRST   600.0
+
+/* What times_now() says here. */
+static double now = 1000;
+double __wrap_times_now(void);
+
+double
+__wrap_times_now(void)
+{
+	return now;
+}
 
 static const struct neg_tls plain = { .alpn = NULL };
 static struct address here, there;
@@ -397,23 +411,115 @@ server_that_cannot_is_not_asked_again(void)
 	world_endpoint_free(e);
 }
 
-/* Whoever leaves in the middle, once: it was the client. */
+/* One that is offered a session, and is then given up. */
 static void
-handshake_that_was_left_is_no_failure(void)
+leave_one(struct wire *w, const struct endpoint *e)
+{
+	struct tls_io io = { .out = w->out, .out_cap = w->room };
+
+	wire_again(w, &plain, e->servers, NULL);
+	tls_resume(w->tls, &here);
+	CU_ASSERT_EQUAL(tls_handshake(w->tls, &io), TLS_MORE);
+	CU_ASSERT_TRUE(w->tls->resuming.offered);
+}
+
+/* Nor does our own time that is up, if the client took it. */
+static void
+clients_that_leave_change_nothing(void)
+{
+	struct endpoint *e = resuming_endpoint(world.ca);
+	struct wire w;
+	size_t i, n;
+
+	EACH_VERSION(i)
+	{
+		open_with(&w, e, world.good[0], versions[i]);
+		CU_ASSERT_FALSE(again(&w, e));
+		for (n = 0; n < 20; n++)
+			leave_one(&w, e);
+		CU_ASSERT_TRUE(again(&w, e));
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
+enum fault {
+	SERVER_LEFT,
+	SERVER_SILENT
+};
+
+static void
+leave_by(struct wire *w, const struct endpoint *e, enum fault fault)
+{
+	leave_one(w, e);
+	switch (fault) {
+	case SERVER_LEFT:
+		tls_peer_left(w->tls);
+		break;
+	case SERVER_SILENT:
+		w->tls->resuming.since -= SILENCE;
+		break;
+	}
+}
+
+/* Once may be chance. */
+static void
+server_that_leaves_is_not_asked_again(void)
+{
+	static const enum fault faults[] = { SERVER_LEFT, SERVER_SILENT };
+	struct endpoint *e = resuming_endpoint(world.ca);
+	struct wire w;
+	size_t i, n;
+
+	EACH_VERSION(i)
+	{
+		for (n = 0; n < sizeof(faults) / sizeof(faults[0]); n++) {
+			open_with(&w, e, world.good[0], versions[i]);
+			CU_ASSERT_FALSE(again(&w, e));
+			leave_by(&w, e, faults[n]);
+			CU_ASSERT_TRUE(again(&w, e));
+			leave_by(&w, e, faults[n]);
+			leave_one(&w, e);
+			leave_by(&w, e, faults[n]);
+			CU_ASSERT_FALSE(again(&w, e));
+			CU_ASSERT_EQUAL(w.result, TLS_DONE);
+			wire_close(&w);
+		}
+	}
+	world_endpoint_free(e);
+}
+
+/* Through one time of not asking: how long it takes. */
+static double
+be_shy(struct wire *w, const struct endpoint *e)
+{
+	double from = now;
+
+	leave_by(w, e, SERVER_LEFT);
+	leave_by(w, e, SERVER_LEFT);
+	for (;;) {
+		wire_again(w, &plain, e->servers, NULL);
+		tls_resume(w->tls, &here);
+		if (w->tls->resuming.offered)
+			return now - from;
+		CU_ASSERT_FALSE(again(w, e));
+		now += SHY_STEP;
+	}
+}
+
+static void
+server_that_cannot_is_asked_more_and_more_rarely(void)
 {
 	struct endpoint *e = resuming_endpoint(world.ca);
 	struct wire w;
 
 	open_with(&w, e, world.good[0], TLS1_3_VERSION);
 	CU_ASSERT_FALSE(again(&w, e));
-	wire_again(&w, &plain, e->servers, NULL);
-	tls_resume(w.tls, &here);
+	CU_ASSERT_EQUAL(be_shy(&w, e), SHY_FIRST);
+	CU_ASSERT_EQUAL(be_shy(&w, e), 2 * SHY_FIRST);
+	CU_ASSERT_EQUAL(be_shy(&w, e), 4 * SHY_FIRST);
 	CU_ASSERT_TRUE(again(&w, e));
-	wire_again(&w, &plain, e->servers, NULL);
-	tls_resume(w.tls, &here);
-	wire_again(&w, &plain, e->servers, NULL);
-	tls_resume(w.tls, &here);
-	CU_ASSERT_FALSE(again(&w, e));
+	CU_ASSERT_EQUAL(be_shy(&w, e), SHY_FIRST);
 	wire_close(&w);
 	world_endpoint_free(e);
 }
@@ -486,6 +592,67 @@ tickets_are_wanted_until_data_comes(void)
 	read_data(&w);
 	CU_ASSERT_FALSE(tls_resume_wants(w.tls));
 	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* A ticket that comes later, where the records are our own. */
+static void
+give_ticket(struct wire *w, const struct endpoint *e, uint32_t lifetime,
+    size_t ticket_len)
+{
+	static const uint8_t ticket[TICKET_LONG] = { 7 };
+	uint8_t bytes[TICKET_LONG + 32];
+	struct wr m = { .base = bytes, .cap = sizeof(bytes) };
+	const size_t body = 4 + 4 + 1 + 1 + 2 + ticket_len + 2;
+
+	wire_again(w, &plain, e->servers, NULL);
+	tls_resume(w->tls, &here);
+	wire_shake(w);
+	CU_ASSERT_EQUAL(w->result, TLS_DONE);
+	tls_settle(w->tls, false);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w->tls->taken);
+	wr_u8(&m, SSL3_MT_NEWSESSION_TICKET);
+	wr_u8(&m, (uint8_t)(body >> 16));
+	wr_be16(&m, (uint16_t)body);
+	wr_be32(&m, lifetime);
+	wr_be32(&m, 1); /* what is added to its age */
+	wr_u8(&m, 1);
+	wr_u8(&m, 0); /* its nonce */
+	wr_be16(&m, (uint16_t)ticket_len);
+	wr_bytes(&m, ticket, ticket_len);
+	wr_be16(&m, 0);
+	CU_ASSERT_FALSE_FATAL(m.full);
+	tls_take_ticket(w->tls, m.base, m.len);
+}
+
+static void
+tickets_that_cannot_be_used_are_not_kept(void)
+{
+	static const struct {
+		uint32_t lifetime;
+		size_t len;
+		bool kept;
+	} tickets[] = {
+		{ 0, 200, false },
+		{ 1000, 200, true },
+		{ UINT32_MAX, 200, true },
+		{ 1000, 16384, true },
+		{ 1000, 16385, false },
+	};
+	struct endpoint *e = resuming_endpoint(world.ca);
+	struct wire w;
+	size_t i;
+
+	e->tls.records = RECORDS_DIRECT;
+	for (i = 0; i < sizeof(tickets) / sizeof(tickets[0]); i++) {
+		open_with(&w, e, world.good[0], TLS1_3_VERSION);
+		(void)SSL_CTX_set_num_tickets(SSL_get_SSL_CTX(w.peer), 0);
+		give_ticket(&w, e, tickets[i].lifetime, tickets[i].len);
+		wire_again(&w, &plain, e->servers, NULL);
+		tls_resume(w.tls, &here);
+		CU_ASSERT_EQUAL(w.tls->resuming.offered, tickets[i].kept);
+		wire_close(&w);
+	}
 	world_endpoint_free(e);
 }
 
@@ -663,10 +830,13 @@ static CU_TestInfo tests[] = {
 	TEST(expired_list_is_not_resumed),
 	TEST(nothing_is_resumed_after_a_refusal),
 	TEST(server_that_cannot_is_not_asked_again),
-	TEST(handshake_that_was_left_is_no_failure),
+	TEST(clients_that_leave_change_nothing),
+	TEST(server_that_leaves_is_not_asked_again),
+	TEST(server_that_cannot_is_asked_more_and_more_rarely),
 	TEST(server_that_has_forgotten_gets_a_full_handshake),
 	TEST(what_is_kept_is_bounded),
 	TEST(tickets_are_wanted_until_data_comes),
+	TEST(tickets_that_cannot_be_used_are_not_kept),
 	TEST(session_that_was_not_offered_is_refused),
 	TEST(session_with_other_parameters_is_refused),
 	TEST(resumed_session_keeps_the_alpn_rule),
