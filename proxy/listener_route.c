@@ -91,6 +91,40 @@ spokesman(const struct destinations *d, const struct address *client)
 	return found;
 }
 
+/* Might that client have been one of theirs, by itself or for others? */
+static const struct endpoint *
+acquaintance(const struct destinations *d, const struct address *client)
+{
+	const struct endpoint *e;
+	size_t i;
+
+	for (i = 0; (e = destinations_endpoint(d, i)) != NULL; i++) {
+		if (e->proxy_accept.n > 0
+			? cidr_list_has(&e->proxy_accept, client)
+			: limits_allow(e, client))
+			return e;
+	}
+	return NULL;
+}
+
+/*
+ * It came to the listener itself, as those do that look whether somebody is
+ * there, all day long: connect, and leave.  One that stays, or says something,
+ * is refused and told of; which strangers are at once.
+ */
+static void
+doubt(const struct destinations *d, struct arrival *a)
+{
+	go_astray(a, REASON_LOOP,
+	    "the destination is a listener of this proxy itself: "
+	    "no rule of the kernel has brought this connection");
+	a->endpoint = spokesman(d, &a->client);
+	a->mute = a->endpoint == NULL;
+	if (a->mute)
+		a->endpoint = acquaintance(d, &a->client);
+	a->doubtful = a->endpoint != NULL;
+}
+
 void
 listener_route(const struct destinations *d, const struct proxy *p,
     struct arrival *a)
@@ -111,12 +145,11 @@ listener_route(const struct destinations *d, const struct proxy *p,
 		    "kernel brings back what it sends");
 		return;
 	}
-	if (is_listener(p, &a->destination))
-		go_astray(a, REASON_LOOP,
-		    "the destination is a listener of this proxy itself: "
-		    "no rule of the kernel has brought this connection");
-	else
-		choose(d, a);
+	if (is_listener(p, &a->destination)) {
+		doubt(d, a);
+		return;
+	}
+	choose(d, a);
 	if (a->astray)
 		a->endpoint = spokesman(d, &a->client);
 }

@@ -12,6 +12,8 @@
 
 /* How long a client that is turned away may take to let us say why. */
 #define REFUSE_SECONDS 5.0
+/* A probe is gone by then; whoever waits for a server's greeting is not. */
+#define DOUBT_SECONDS 1.0
 /* How long the last words may take to be read. */
 #define CLOSE_SECONDS 2.0
 /* The same where a peer that read slowly is owed a long rest of the stream. */
@@ -210,6 +212,32 @@ session_begin(struct session *s, enum reason admitted, const char *detail)
 	session_advance(s);
 }
 
+/* It came to the proxy itself: does it say anything, or stay? */
+static void
+session_doubt(struct session *s, const struct arrival *a)
+{
+	s->neg->doubt = (struct doubt){ .reason = a->admitted,
+		.mute = a->mute,
+		.detail = a->detail };
+	leg_want_read(&s->leg[LEG_CLIENT], true);
+	session_set_deadline(s, DOUBT_SECONDS);
+}
+
+bool
+session_doubt_over(struct session *s)
+{
+	struct doubt doubt = s->neg->doubt;
+
+	if (doubt.reason == REASON_NONE)
+		return false;
+	s->neg->doubt.reason = REASON_NONE;
+	if (doubt.mute)
+		session_drop(s, doubt.reason, doubt.detail);
+	else
+		session_begin(s, doubt.reason, doubt.detail);
+	return true;
+}
+
 /* What is nobody's is not waited for. */
 static bool
 is_announced(const struct arrival *a)
@@ -253,7 +281,9 @@ session_new(struct worker *w, const struct arrival *a)
 	    relay_leg_buffers(w->buffers), &session_negotiating, s);
 	s->leg[LEG_CLIENT].busy_poll_us = (uint16_t)e->busy_poll_us;
 	TAILQ_INSERT_TAIL(&w->sessions, s, link);
-	if (!is_announced(a))
+	if (a->doubtful)
+		session_doubt(s, a);
+	else if (!is_announced(a))
 		session_begin(s, a->admitted, a->detail);
 	else if (!session_announce(s, a))
 		session_drop(s, REASON_INTERNAL, "out of memory");
@@ -621,7 +651,8 @@ session_on_deadline(evutil_socket_t fd, short what, void *arg)
 	switch (s->state) {
 	case SESSION_NEW:
 	case SESSION_ANNOUNCING:
-		session_close(s, REASON_TIMEOUT, session_where(s));
+		if (!session_doubt_over(s))
+			session_close(s, REASON_TIMEOUT, session_where(s));
 		break;
 	case SESSION_NEGOTIATING:
 	case SESSION_DELAYING:

@@ -1088,6 +1088,8 @@ negotiating_readable(struct leg *leg, void *arg)
 	if (s->state == SESSION_CLOSING || s->state == SESSION_ENDED)
 		return;
 	if (s->state == SESSION_NEW && neg->unread[id].len > 0) {
+		if (session_doubt_over(s))
+			return;
 		session_enter(s, SESSION_NEGOTIATING);
 		session_set_deadline(s, s->endpoint->timeouts.handshake);
 	}

@@ -43,6 +43,13 @@ enum session_state {
 /* A client that says nothing this long after its server has ended is gone. */
 #define SESSION_LINGER_SECONDS 30.0
 
+/* What a connection will be refused for, unless it leaves without a word. */
+struct doubt {
+	enum reason reason; /* REASON_NONE: there is no doubt */
+	bool mute;          /* it is told nothing */
+	const char *detail;
+};
+
 /* What is needed only until the relay begins; of a session that may be woken,
  * or whose units are rewritten, it is kept, without its buffers. */
 struct negotiation {
@@ -58,6 +65,7 @@ struct negotiation {
 	unsigned unseen;       /* ... of what the last step could not see */
 	enum leg_id securing;
 	bool refusing;
+	struct doubt doubt; /* in NEW alone */
 	struct event delay; /* in DELAYING alone */
 	struct dial *dial;
 	/* A cancel for an unknown session goes to every address in turn. */
@@ -138,6 +146,9 @@ struct address session_address(const struct kept_address *kept);
 
 /* Whether it is admitted is known by now. */
 void session_begin(struct session *s, enum reason admitted, const char *detail);
+/* Its client has spoken, or stayed: it is no probe, and is refused.  False if
+ * there was no doubt about it. */
+bool session_doubt_over(struct session *s);
 
 /* The relay did not come about, or not again: logs, and tells the client if its
  * protocol has a way.  `text` goes to the log and to the client; `detail`

@@ -99,6 +99,10 @@ struct arrival {
 	size_t server;
 	/* It is nobody's: the endpoint only lends its protocol, to say so. */
 	bool astray;
+	/* ... it may be a probe, which leaves before it has said anything; and
+	 * if it is none, the protocol is lent for its limits of time only. */
+	bool doubtful;
+	bool mute;
 	const char *detail;   /* more about `admitted`; a literal, or NULL */
 	enum reason admitted; /* what limits_enter() said: REASON_NONE, or why
 	                       * the client is to be turned away */
