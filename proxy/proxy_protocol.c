@@ -261,9 +261,11 @@ v2_ssl(struct rd value, struct proxy_header *h)
 			 : whole();
 }
 
-/* The sum is of all of the header with zeros in its own place.  It is taken
- * once: thousands of sums fit into a header, all of them right, and whoever sent
- * that would have a thread at work for half a second. */
+/*
+ * The sum is of all of the header with zeros in its own place.  There is one:
+ * thousands of them fit into a header, all of them right, and whoever sent that
+ * would have a thread at work for half a second.
+ */
 static struct proxy_answer
 v2_checksum(struct rd header, struct rd value, struct proxy_header *h)
 {
