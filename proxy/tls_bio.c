@@ -47,6 +47,9 @@ tls_bio_read(BIO *bio, char *to, size_t size, size_t *done)
 
 	BIO_clear_retry_flags(bio);
 	*done = n;
+	/* It has failed by what came before. */
+	if (t->state == TLS_STATE_FAILED)
+		return 0;
 	if (n == 0) {
 		BIO_set_retry_read(bio);
 		return 0;

@@ -15,6 +15,9 @@
 #define SHY_STEP    300.0
 #define SHY_FIRST   600.0
 
+#define TICKETS_BEARABLE 4096
+#define TICKETS_MORE     10
+
 /* What times_now() says here. */
 static double now = 1000;
 double __wrap_times_now(void);
@@ -656,6 +659,39 @@ tickets_that_cannot_be_used_are_not_kept(void)
 	world_endpoint_free(e);
 }
 
+/* Each would cost a thread some microseconds, for ever. */
+static void
+tickets_without_end_end_the_connection(void)
+{
+	struct endpoint *e = resuming_endpoint(world.ca);
+	uint8_t got[16];
+	struct wire w;
+	size_t i, n, len;
+
+	for (i = 0; i < 2; i++) {
+		e->tls.resume = i == 1;
+		e->tls.records = RECORDS_OPENSSL;
+		open_with(&w, e, world.good[0], TLS1_3_VERSION);
+		CU_ASSERT_FALSE(again(&w, e));
+		for (n = 0; n < TICKETS_BEARABLE + TICKETS_MORE; n++) {
+			(void)SSL_new_session_ticket(w.peer);
+			(void)SSL_do_handshake(w.peer);
+			if (n == TICKETS_BEARABLE - TICKETS_MORE) {
+				wire_peer_write(&w, "x", 1);
+				(void)wire_read(&w, got, sizeof(got), &len);
+				CU_ASSERT_EQUAL(len, 1);
+			}
+		}
+		(void)wire_read(&w, got, sizeof(got), &len);
+		expect_failure(&w, REASON_TLS_ERROR, "without end", NULL);
+		CU_ASSERT_TRUE(w.in_len > 0); /* and nothing more is read */
+		CU_ASSERT_FALSE(again(&w, e));
+		CU_ASSERT_EQUAL(w.result, TLS_DONE);
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
 /*
  * Servers that lie.
  */
@@ -837,6 +873,7 @@ static CU_TestInfo tests[] = {
 	TEST(what_is_kept_is_bounded),
 	TEST(tickets_are_wanted_until_data_comes),
 	TEST(tickets_that_cannot_be_used_are_not_kept),
+	TEST(tickets_without_end_end_the_connection),
 	TEST(session_that_was_not_offered_is_refused),
 	TEST(session_with_other_parameters_is_refused),
 	TEST(resumed_session_keeps_the_alpn_rule),
