@@ -304,11 +304,20 @@ kernel_receive_one(struct leg *leg, uint8_t *place, size_t cap, size_t *n)
 	return r;
 }
 
+/* What is no data is to come whole, however little more of that is wanted: half
+ * an alert is none, and half a KeyUpdate may be followed by another. */
+static size_t
+kernel_room(size_t wanted)
+{
+	_Static_assert(LEG_RAW_MAX + TLS_RECORD_MAX <= LEG_PLAIN_MAX,
+	    "it fits, whatever was wanted");
+	return wanted > TLS_RECORD_MAX ? wanted : TLS_RECORD_MAX;
+}
+
 /*
  * Until nothing more is there, for that has to be seen: a KeyUpdate behind data
  * is opened together with it, and the kernel does not say that it is there.
- * Behind a record without data nothing has been opened, unless it came in
- * pieces, for want of room.
+ * Behind a record without data nothing has been opened.
  */
 enum leg_result
 leg_kernel_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
@@ -326,7 +335,8 @@ leg_kernel_receive(struct leg *leg, size_t max, struct rd *out, bool *more)
 		max = LEG_RAW_MAX;
 	while (r == LEG_OK && len < max &&
 	    (records < KERNEL_CONTROL_TURNS || !tls_rests(leg->tls))) {
-		r = kernel_receive_one(leg, place + len, max - len, &n);
+		r = kernel_receive_one(leg, place + len, kernel_room(max - len),
+		    &n);
 		len += n;
 		records += n == 0;
 	}

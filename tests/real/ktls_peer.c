@@ -41,6 +41,7 @@
 #define UPDATE_EACH 9 /* pieces */
 #define BLOCKED_MS  300
 #define EARLY       300000 /* that much waits in sockets */
+#define FIRST_READ  16384  /* of a session, by dbtls */
 /* The last is not said before there is more to be said. */
 #define ANSWERS 3
 
@@ -626,6 +627,29 @@ ends_behind_much(bool client_first)
 	close_session(&c, &s);
 }
 
+/* With the last of its data the client fills what dbtls reads at once, but for
+ * one byte: that is no reason to take half of its good-bye for something else.
+ */
+static void
+ends_where_room_is_short(void)
+{
+	static const int on = 1;
+	struct end c, s;
+	bool good;
+
+	open_session(&c, &s);
+	if (peer.legs >= 0)
+		(void)stat_becomes("TlsCurrRxSw", peer.legs);
+	(void)setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+	good = put(&c, FIRST_READ - 1);
+	end_close(&c);
+	good = get(&s, FIRST_READ - 1) && ends(&s, HOW_ENDED) && good;
+	end_close(&s);
+	good = ends(&c, HOW_ENDED) && good;
+	say(good, "the client ends one byte before dbtls has read enough");
+	close_session(&c, &s);
+}
+
 static void
 truncated(bool by_client)
 {
@@ -779,6 +803,7 @@ main(int argc, char **argv)
 	ends_in_order(false);
 	ends_behind_much(true);
 	ends_behind_much(false);
+	ends_where_room_is_short();
 	truncated(true);
 	truncated(false);
 	wrong_record(true);

@@ -486,6 +486,22 @@ a_key_update_is_read_where_room_is_short(void)
 	scene_close(&s);
 }
 
+/* Half an alert would be none. */
+static void
+an_end_is_read_where_room_is_short(void)
+{
+	struct scene s;
+
+	scene_settled(&s);
+	news(KTLS_DATA, "123456", 6);
+	news(ALERT, "\1\0", 2);
+	receive(&s, 7);
+	CU_ASSERT_EQUAL(s.result, LEG_ENDED);
+	CU_ASSERT_STRING_EQUAL(s.taken, "123456");
+	CU_ASSERT_STRING_EQUAL(kernel.said, "");
+	scene_close(&s);
+}
+
 static void
 an_answer_waits_and_data_behind_it(void)
 {
@@ -652,6 +668,7 @@ main(void)
 		TEST(what_waits_to_be_sent_goes_first),
 		TEST(key_updates_are_answered),
 		TEST(a_key_update_is_read_where_room_is_short),
+		TEST(an_end_is_read_where_room_is_short),
 		TEST(an_answer_waits_and_data_behind_it),
 		TEST(who_asks_for_keys_and_takes_none_is_ended),
 		TEST(our_own_key_comes_in_time),
