@@ -1,5 +1,5 @@
 #!/bin/bash
-# proxy-protocol.sh - who connects, through load balancers: HAProxy in front,
+# proxy_protocol.sh - who connects, through load balancers: HAProxy in front,
 # by versions 1 and 2 of the PROXY protocol; MariaDB behind, and HAProxy before
 # PostgreSQL, which are told by dbtls; what is no header, or from nobody who may
 # send one; and what the process may do that takes all this, once started by
@@ -109,9 +109,9 @@ maria() { # USER PORT [OPTION]...
 
 # Says TEXT (of printf) to a port from this host or from the client's; prints
 # what comes back, and then "closed".
-say() { # NAMESPACE|- PORT TEXT
+say() { # NAMESPACE|- PORT TEXT [ADDRESS]
 	local enter=(nsenter --net="/run/netns/$1") at=127.0.0.1
-	if [ "$1" = - ]; then enter=(); else at=$NEAR; fi
+	if [ "$1" = - ]; then enter=(); else at=${4:-$NEAR}; fi
 	# shellcheck disable=SC2016 # it is that shell's to expand
 	"${enter[@]}" timeout 20 bash -c '
 		exec 3<>"/dev/tcp/$0/$1" && printf "$2" >&3
@@ -378,6 +378,35 @@ kept() {
 	check_same "dbtls ends with status" "$status" 0
 }
 
+# A startup of PostgreSQL behind a header that names another destination, to
+# the place that the kernel knows.
+announced() { # DESTINATION PORT
+	local header="PROXY TCP4 10.93.1.9 $1 1 $2\r\n" startup
+	startup='\0\0\0\x23\0\3\0\0user\0trusted\0database\0app\0\0'
+	say client "$PG" "$header${startup}X\0\0\0\x04" "$FAR"
+}
+
+# Where a session goes is the kernel's to say, and no header's.
+meant() {
+	transparent "proxy_protocol = { accept = \"$CLIENT\"; };"
+	check "tproxy and a header: the session is served" 'server_version' \
+		announced 10.93.2.77 6000
+	check_same "tproxy and a header: it goes where the kernel says" \
+		"$(key session.open client) $(key session.open server)" \
+		"10.93.1.9:1 $FAR:$PG"
+	check "tproxy and a header: nobody's place, whatever the header says" \
+		'^closed$' say client 6000 \
+		"PROXY TCP4 10.93.1.9 $FAR 1 $PG\\r\\n" "$FAR"
+	check_same "tproxy and a header: that is logged" \
+		"$(key session.refused reason) $(key session.refused server)" \
+		"no_endpoint $FAR:6000"
+	check "tproxy and a header: none" '^closed$' \
+		say client "$PG" '\0\0\0\x08\x04\xd2\x16\x2f' "$FAR"
+	check_same "tproxy and a header: that is logged" \
+		"$(key session.refused reason)" protocol
+	stop proxy
+}
+
 # The file of a socket, and the log, are the user's; and the log can be opened
 # anew where its folder lets him.
 files() {
@@ -431,5 +460,6 @@ stop haproxy
 stop proxy
 check_same "dbtls ends with status" "$status" 0
 kept
+meant
 files
 theme_end
