@@ -65,14 +65,14 @@ count() { # REGEX
 	grep -Ec "event=session.open.*$1" "$work/log"
 }
 
-counts() { # REGEX OPERATOR NUMBER
-	[ "$(count "$1")" "$2" "$3" ]
+counted() { # REGEX TIMES
+	[ "$(count "$1")" -ge "$2" ]
 }
 
 share() { # TEXT
 	local all resumed
 	converse "$CONNECTIONS"
-	wait_for counts '' -ge "$CONNECTIONS"
+	wait_for counted '' "$CONNECTIONS"
 	all=$(($(count '') - threads))
 	resumed=$(count ' resumed=yes .*verified=full name="db.test"')
 	echo "$1: $resumed of $all resumed"
@@ -98,7 +98,7 @@ end
 serve
 run 'tls = { resume = false; };'
 converse 10
-wait_for counts '' -ge 10
+wait_for counted '' 10
 [ "$(count ' resumed=yes ')" = 0 ] || complain 'resumed although it is off'
 [ "$(count ' resumed=no ')" = 10 ] || complain 'not counted'
 end
@@ -132,7 +132,7 @@ for ((i = 1; i <= LEAVERS; i++)); do
 done
 echo pass >"$work/way"
 converse 1
-wait_for counts ' resumed=yes ' -eq 2 ||
+wait_for counted ' resumed=yes ' 2 ||
 	complain 'clients that left have ended resumption'
 
 # And a server that goes when it is offered a session: not three times.
