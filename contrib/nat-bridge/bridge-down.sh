@@ -18,9 +18,15 @@ readonly STATE
 [ -d "$STATE" ] || exit 0
 exec {lock}>"$STATE/lock"
 flock "$lock"
+# What cannot be undone now is kept, to be tried again; the rest is undone.
+status=0
 for script in down left-over; do
-	[ ! -e "$STATE/$script" ] || sh "$STATE/$script"
-	rm -f "$STATE/$script"
+	[ -e "$STATE/$script" ] || continue
+	if sh "$STATE/$script"; then
+		rm -f "$STATE/$script"
+	else
+		status=1
+	fi
 done
 if [ -e "$STATE/settings" ]; then
 	# An interface that has gone since has taken its settings with it.
@@ -29,5 +35,9 @@ if [ -e "$STATE/settings" ]; then
 	done <"$STATE/settings"
 	rm -f "$STATE/settings"
 fi
-rm -f "$STATE/lock"
+if [ $status != 0 ]; then
+	echo "bridge-down.sh: not all of it is down; see above, and try again" >&2
+	exit $status
+fi
+rm -f "$STATE"/{lock,up,names,down.new}
 rmdir "$STATE" 2>/dev/null || :

@@ -69,9 +69,15 @@ names_ask() { # OPTION...
 	"$DBTLS" bridge rules --names "$@" >"$STATE/names" || status=$?
 	[ "$status" = 0 ] || [ "$status" = 3 ]
 }
-names_fill() {
-	sh "$STATE/names"
-	rm -f "$STATE/names"
+
+# What could not be put up is not left half up, if there was nothing before.
+# Rules that are in force stay so, whatever fails: without them all would go on
+# in clear.
+finish() { # STATUS
+	rm -f "$STATE"/{up,names,down.new}
+	[ "$1" != 0 ] && [ -n "$first" ] || return 0
+	exec {lock}>&-
+	"$HERE/bridge-down.sh"
 }
 
 only_names=''
@@ -82,6 +88,9 @@ fi
 mkdir -p "$STATE"
 exec {lock}>"$STATE/lock"
 flock "$lock"
+first=yes
+[ ! -e "$STATE/down" ] || first=''
+trap 'finish $?' EXIT
 # Asked for before the new sets are there, and empty.
 names_ask "$@"
 if [ -z "$only_names" ]; then
@@ -90,6 +99,6 @@ if [ -z "$only_names" ]; then
 	settings_set
 	routes_left_over
 	sh "$STATE/up"
-	rm -f "$STATE/up"
+	first=''
 fi
-names_fill
+sh "$STATE/names"

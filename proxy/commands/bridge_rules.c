@@ -691,7 +691,8 @@ print_route_down(const struct bridge_options *o, bool v4, FILE *to)
 }
 
 /* A route to this host for what is marked, so that it is delivered and not
- * forwarded, whomever it is addressed to. */
+ * forwarded, whomever it is addressed to.  The table may have a name, which is
+ * what the rule is then shown with. */
 static void
 print_route_up(const struct bridge_options *o, bool v4, FILE *to)
 {
@@ -699,10 +700,9 @@ print_route_up(const struct bridge_options *o, bool v4, FILE *to)
 
 	(void)fprintf(to,
 	    "ip %s route replace local default dev lo table %u\n"
-	    "ip %s rule show pref %u | grep -q 'fwmark %#x lookup %u' ||\n"
+	    "ip %s rule show pref %u | grep -q 'fwmark %#x lookup ' ||\n"
 	    "\tip %s rule add pref %u fwmark %#x lookup %u\n",
-	    f, o->table, f, o->table, o->mark, o->table, f, o->table, o->mark,
-	    o->table);
+	    f, o->table, f, o->table, o->mark, f, o->table, o->mark, o->table);
 }
 
 /* A server's words are the file's own; only those that cannot end a comment. */
@@ -770,9 +770,12 @@ bridge_print_down(const struct bridge_options *o, FILE *to)
 {
 	(void)fprintf(to,
 	    "#!/bin/sh\n# Takes away what `dbtls bridge rules` brings, whether "
-	    "it is there or not.\nset -eu\n\n"
-	    "nft -f - <<'RULES'\ntable inet %s\ndelete table inet %s\nRULES\n",
-	    BRIDGE_TABLE, BRIDGE_TABLE);
+	    "it is there or not.\nset -eu\n\n");
+	/* First, and also where there is no nft: what is marked and nobody takes
+	 * any more is refused by the rules, and not let by. */
 	print_route_down(o, true, to);
 	print_route_down(o, false, to);
+	(void)fprintf(to,
+	    "nft -f - <<'RULES'\ntable inet %s\ndelete table inet %s\nRULES\n",
+	    BRIDGE_TABLE, BRIDGE_TABLE);
 }

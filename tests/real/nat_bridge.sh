@@ -238,6 +238,60 @@ rules_with_other_options() {
 		diff "$WORK/before" "$WORK/after"
 }
 
+# nft fails so often, and then does what it is told.
+nft_fails() { # TIMES
+	seq "$1" >"$WORK/fails"
+	cat >"$WORK/bin/nft" <<-SH
+		#!/bin/sh
+		[ -s "$WORK/fails" ] || exec $(type -P nft) "\$@"
+		sed -i 1d "$WORK/fails"
+		exit 1
+	SH
+	chmod +x "$WORK/bin/nft"
+}
+bridge_fails() { # up|down
+	! PATH=$WORK/bin:$PATH bridge a "$1" -c "$WORK/bridge.conf"
+}
+
+rules_midway() {
+	mkdir "$WORK/bin"
+	state a >"$WORK/before"
+	nft_fails 1
+	check_ok "rules: the kernel refuses them" bridge_fails up
+	state a >"$WORK/after"
+	check_ok "rules: and nothing is left half up" \
+		diff "$WORK/before" "$WORK/after"
+	check_ok "rules: nor of the state" test ! -e "$WORK/state-a"
+	bridge a up -c "$WORK/bridge.conf"
+	rules_of a >"$WORK/rules"
+	nft_fails 1
+	check_ok "rules: those anew are refused" bridge_fails up
+	rules_of a >"$WORK/again"
+	check_ok "rules: those that are in force stay" \
+		diff "$WORK/rules" "$WORK/again"
+	nft_fails 1
+	check_ok "rules: what cannot be taken down is told" bridge_fails down
+	check_ok "rules: and can be tried again" bridge a down
+	state a >"$WORK/after"
+	check_ok "rules: nothing is left then" \
+		diff "$WORK/before" "$WORK/after"
+}
+
+# The table of routes may have been given a name.
+rules_named_table() {
+	local names=/etc/iproute2/rt_tables
+	[ -e $names ] || return 0
+	echo '219 bridge' >"$WORK/rt_tables"
+	mount --bind "$WORK/rt_tables" $names
+	bridge a up -c "$WORK/bridge.conf"
+	check_ok "rules: set up again where their table has a name" \
+		bridge a up -c "$WORK/bridge.conf"
+	bridge a down
+	check_same "rules: and nothing of it is left" \
+		"$(net a ip rule | grep -c fwmark)" 0
+	umount $names
+}
+
 show_rules() {
 	printf 'shown    the rules for three endpoints\n'
 	"$DBTLS" bridge rules -c "$WORK/bridge.conf" | sed 's/^/         /'
@@ -559,6 +613,8 @@ networks_make 2>"$WORK/networks.log" ||
 bridge_config "$WORK/bridge.conf"
 rules_without_a_trace
 rules_with_other_options
+rules_midway
+rules_named_table
 show_rules
 
 if ! pg_have 17 || ! my_have mariadb118; then
