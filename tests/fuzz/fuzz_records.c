@@ -66,6 +66,7 @@ struct match {
 	enum end ours_end;
 	bool loose;  /* from here on they may be of two minds */
 	bool halved; /* a message may have begun */
+	bool asked;  /* OpenSSL may owe a KeyUpdate */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -162,7 +163,8 @@ compare(struct match *m)
 }
 
 /* What the two judge differently: content and padding of more than 2^14 + 1,
- * the level of an alert, and what a ticket is made of. */
+ * the level of an alert, and what a ticket is made of.  OpenSSL, while it owes
+ * a KeyUpdate, sends that instead of judging what message has come. */
 static bool
 may_differ(const struct match *m, uint8_t type, struct rd body, size_t zeroes)
 {
@@ -172,8 +174,11 @@ may_differ(const struct match *m, uint8_t type, struct rd body, size_t zeroes)
 		return true;
 	if (type == TYPE_ALERT)
 		return first != 1 && first != 2;
-	return type == TYPE_HANDSHAKE && m->duel.client &&
-	    (m->halved || memchr(body.at, MESSAGE_TICKET, body.left) != NULL);
+	if (type != TYPE_HANDSHAKE)
+		return false;
+	return m->asked || (m->duel.client && m->halved) ||
+	    (m->duel.client &&
+		memchr(body.at, MESSAGE_TICKET, body.left) != NULL);
 }
 
 static size_t
@@ -181,7 +186,11 @@ forge_typed(struct match *m, uint8_t type, struct rd body, size_t zeroes,
     uint8_t *out)
 {
 	m->loose = m->loose || may_differ(m, type, body, zeroes);
-	m->halved = m->halved || type == TYPE_HANDSHAKE;
+	if (type == TYPE_HANDSHAKE) {
+		m->halved = true;
+		m->asked = m->asked ||
+		    memchr(body.at, MESSAGE_KEY_UPDATE, body.left) != NULL;
+	}
 	return forge(&m->duel.forger, type, body.at, body.left, zeroes, out);
 }
 
@@ -193,6 +202,7 @@ forge_update(struct match *m, uint8_t request, uint8_t *out)
 	    sizeof(update), 0, out);
 
 	forger_update(&m->duel.forger);
+	m->asked = m->asked || request == 1;
 	return n;
 }
 
