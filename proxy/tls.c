@@ -196,11 +196,14 @@ tls_check_secured(struct tls *t)
 					     : tls_check_client(t);
 }
 
-/* Whether a call that did not succeed only waits for the peer. */
+/* Whether a call that did not succeed only waits for the peer.  One that has
+ * left what there is unread does not: OpenSSL says no more than that of an
+ * object that failed earlier. */
 static bool
 tls_waits(const struct tls *t, int returned)
 {
-	return SSL_get_error(t->ssl, returned) == SSL_ERROR_WANT_READ;
+	return SSL_get_error(t->ssl, returned) == SSL_ERROR_WANT_READ &&
+	    t->io->in_len == 0;
 }
 
 enum tls_result
@@ -228,7 +231,7 @@ tls_handshake(struct tls *t, struct tls_io *io)
 bool
 tls_holds(const struct tls *t)
 {
-	if (t->taken != NULL)
+	if (t->taken != NULL || t->state == TLS_STATE_FAILED)
 		return false;
 	return t->held.len > 0 ||
 	    (t->close_wanted &&
@@ -253,8 +256,8 @@ tls_send_held(struct tls *t)
 		assert(done == t->held.len);
 		queue_consume(&t->held, done);
 	}
-	if (t->close_wanted)
-		(void)SSL_shutdown(t->ssl);
+	if (t->close_wanted && SSL_shutdown(t->ssl) < 0)
+		return tls_fail_openssl(t);
 	ERR_clear_error();
 	return TLS_DONE;
 }

@@ -383,6 +383,17 @@ tls_first_error(void)
 	return first;
 }
 
+/* Such a code is an alert's number, of one byte, above this; OpenSSL's own
+ * common reasons are larger still. */
+static bool
+tls_is_alert(unsigned long e)
+{
+	int code = ERR_GET_REASON(e);
+
+	return ERR_GET_LIB(e) == ERR_LIB_SSL && code >= SSL_AD_REASON_OFFSET &&
+	    code <= SSL_AD_REASON_OFFSET + UINT8_MAX;
+}
+
 enum tls_result
 tls_fail_openssl(struct tls *t)
 {
@@ -401,7 +412,7 @@ tls_fail_openssl(struct tls *t)
 	if (e == 0)
 		return tls_fail_format(t, tls_reason(t), NULL,
 		    "the %s ended TLS in the midst of it", tls_party(t));
-	if (ERR_GET_LIB(e) == ERR_LIB_SSL && code >= SSL_AD_REASON_OFFSET)
+	if (tls_is_alert(e))
 		return tls_fail_alert(t, code - SSL_AD_REASON_OFFSET);
 	if (ERR_GET_LIB(e) == ERR_LIB_SSL || code == ERR_R_MALLOC_FAILURE)
 		return tls_fail_objection(t, code);

@@ -780,12 +780,14 @@ too_much_during_a_renegotiation_fails(void)
 #define SECRET "a word that nobody else knows"
 static bool secret_was_left;
 
+static bool memory_is_short;
+
 static void *
 take_memory(size_t n, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return malloc(n);
+	return memory_is_short ? NULL : malloc(n);
 }
 
 static void
@@ -843,6 +845,32 @@ nothing_of_what_was_read_is_left(void)
 	world_endpoint_free(e);
 }
 
+/* What OpenSSL failed at once it says never again: it must not look as if it
+ * only waited.  Our own records need no memory for an end. */
+static void
+end_that_fails_is_a_failure(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[16];
+	struct wire w;
+	size_t len;
+
+	wire_open_good(&w, e);
+	expect_exchange(&w);
+	memory_is_short = true;
+	wire_shutdown(&w);
+	memory_is_short = false;
+	CU_ASSERT_FALSE(tls_holds(w.tls));
+	wire_peer_write(&w, "more", 4);
+	CU_ASSERT_EQUAL(wire_read(&w, got, sizeof(got), &len),
+	    world_direct() ? TLS_MORE : TLS_FAILED);
+	/* Not an alert of the peer's: its number is none. */
+	if (!world_direct())
+		CU_ASSERT_PTR_NULL(strstr(tls_error(w.tls).text, "alert"));
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 static CU_TestInfo tests[] = {
 	TEST(garbage_is_called_what_it_is),
 	TEST(half_a_handshake_waits),
@@ -870,6 +898,7 @@ static CU_TestInfo tests[] = {
 	TEST(late_alerts_are_not_about_the_identity),
 	TEST(too_much_during_a_renegotiation_fails),
 	TEST(nothing_of_what_was_read_is_left),
+	TEST(end_that_fails_is_a_failure),
 	CU_TEST_INFO_NULL,
 };
 
