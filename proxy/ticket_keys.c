@@ -82,10 +82,25 @@ rotate(struct ticket_keys *k, time_t now)
 	}
 	r->now = fresh;
 	r->due = now + TICKET_KEY_SECONDS;
-	r->generation++;
+	/* Never one that was there before, also where the last was wiped. */
+	r->generation = atomic_load(&k->generation) + 1;
 	explicit_bzero(&fresh, sizeof(fresh));
 	atomic_store(&k->generation, r->generation);
 	return true;
+}
+
+/* What opens no more is not kept; nor is what seals no more, if nobody has
+ * asked for another in all the time that it opens. */
+static void
+ring_tidy(struct ticket_key_ring *r, time_t now)
+{
+	if (r->over != 0 && now >= r->over) {
+		explicit_bzero(&r->before, sizeof(r->before));
+		r->over = 0;
+	}
+	if (!is_current(r, now) &&
+	    (now < r->due || now >= r->due + TICKET_KEY_SECONDS))
+		explicit_bzero(r, sizeof(*r));
 }
 
 static bool
@@ -113,10 +128,16 @@ ticket_keys_copy(struct ticket_keys *k, struct ticket_key_ring *ring,
 		if (!copy_locked(k, ring, now))
 			return false;
 	}
-	/* What opens no more is not kept. */
-	if (ring->over != 0 && now >= ring->over) {
-		explicit_bzero(&ring->before, sizeof(ring->before));
-		ring->over = 0;
-	}
+	ring_tidy(ring, now);
 	return true;
+}
+
+void
+ticket_keys_tidy(struct ticket_keys *k, struct ticket_key_ring *ring,
+    time_t now)
+{
+	(void)pthread_mutex_lock(&k->lock);
+	ring_tidy(&k->ring, now);
+	(void)pthread_mutex_unlock(&k->lock);
+	ring_tidy(ring, now);
 }

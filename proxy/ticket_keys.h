@@ -5,7 +5,8 @@
  * The threads of an endpoint share these, so that a client may come back to
  * any of them, and nobody else has them: they are made at random when the
  * endpoint is, never written anywhere, and gone with it.  One key seals for
- * TICKET_KEY_SECONDS, opens for as long again, and is wiped.
+ * TICKET_KEY_SECONDS, opens for as long again, and is wiped: by whoever uses
+ * them next, or, where nobody does, when they are next looked through.
  *
  * A thread works with a copy.  For each ticket it compares two numbers, and
  * only where they differ, or a key is due to be changed, it takes the lock.
@@ -45,5 +46,9 @@ void ticket_keys_free(struct ticket_keys *k); /* accepts NULL; wipes */
  * the copy is then empty. */
 bool ticket_keys_copy(struct ticket_keys *k, struct ticket_key_ring *ring,
     time_t now) __attribute__((warn_unused_result));
+
+/* Wipes what is of no use any more as of `now`, here and in the copy. */
+void ticket_keys_tidy(struct ticket_keys *k, struct ticket_key_ring *ring,
+    time_t now);
 
 #endif /* PROXY_TICKET_KEYS_H */

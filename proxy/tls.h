@@ -68,6 +68,9 @@ struct ticket_keys;
 bool tls_context_tickets(struct tls_context *c, struct ticket_keys *keys)
     __attribute__((warn_unused_result));
 
+/* From time to time: wipes what nobody has use for any more. */
+void tls_context_tidy(struct tls_context *c); /* accepts NULL */
+
 /* One connection.  `server` is the one that was dialled (its names, pins and
  * SNI), NULL on the client's leg.  NULL if memory is short. */
 struct tls *tls_new(struct tls_context *c, const struct neg_tls *how,

@@ -222,6 +222,14 @@ tls_context_tickets(struct tls_context *c, struct ticket_keys *keys)
 }
 
 void
+tls_context_tidy(struct tls_context *c)
+{
+	if (c != NULL && c->tickets != NULL)
+		ticket_keys_tidy(c->tickets->keys, &c->tickets->ring,
+		    time(NULL));
+}
+
+void
 tls_tickets_free(struct tls_tickets *k)
 {
 	if (k == NULL)

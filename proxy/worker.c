@@ -19,6 +19,7 @@
 
 #define THREAD_NAME_MAX 16 /* of the kernel, with its NUL */
 #define USEC_PER_SEC    1e6
+#define TIDY_SECONDS    600 /* what is over is wiped so much later at most */
 
 /*
  * The mailbox: the only way in for other threads.
@@ -153,6 +154,18 @@ on_mail(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+	const struct worker *w = arg;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < w->proxy->config->nendpoints; i++)
+		tls_context_tidy(w->contexts[LEG_CLIENT][i]);
+}
+
+static void
 on_reap(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -216,6 +229,8 @@ private_free(struct worker_private *private)
 	free(private->listeners);
 	if (private->mail != NULL)
 		event_free(private->mail);
+	if (private->tidy != NULL)
+		event_free(private->tidy);
 	(void)close(private->bell);
 	(void)pthread_mutex_destroy(&private->lock);
 	free(private);
@@ -224,16 +239,20 @@ private_free(struct worker_private *private)
 static int
 make_loop(struct worker *w)
 {
+	static const struct timeval tidy = { .tv_sec = TIDY_SECONDS };
+
 	if ((w->private = private_new()) == NULL ||
 	    (w->base = base_new()) == NULL)
 		return -1;
 	w->private->mail = event_new(w->base, w->private->bell,
 	    EV_READ | EV_PERSIST, on_mail, w);
+	w->private->tidy = event_new(w->base, -1, EV_PERSIST, on_tidy, w);
 	w->reap = event_new(w->base, -1, 0, on_reap, w);
 	w->buffers = relay_buffers_new();
 	w->stores = tls_stores_new();
-	if (w->private->mail == NULL || w->reap == NULL || w->buffers == NULL ||
-	    w->stores == NULL)
+	if (w->private->mail == NULL || w->private->tidy == NULL ||
+	    w->reap == NULL || w->buffers == NULL || w->stores == NULL ||
+	    event_add(w->private->tidy, &tidy) == -1)
 		return -1;
 	return event_add(w->private->mail, NULL);
 }

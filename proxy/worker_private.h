@@ -33,6 +33,7 @@ struct worker_private {
 	atomic_ulong self; /* pthread_self() of its loop; 0: none yet */
 	struct listener **listeners;
 	size_t nlisteners;
+	struct event *tidy;
 	struct event *mail; /* `bell` was rung */
 	int bell;           /* an eventfd */
 

@@ -94,6 +94,38 @@ clock_set_back_makes_no_key_last_longer(void)
 	ticket_keys_free(k);
 }
 
+/* Where nobody comes any more: in the copies and what they are of. */
+static void
+what_nobody_uses_is_wiped_too(void)
+{
+	struct ticket_keys *k = ticket_keys_new();
+	struct ticket_key_ring first, r = { 0 }, other = { 0 };
+
+	CU_ASSERT_TRUE(ticket_keys_copy(k, &r, BEGIN));
+	CU_ASSERT_TRUE(ticket_keys_copy(k, &r, BEGIN + HOUR));
+	CU_ASSERT_TRUE(ticket_keys_copy(k, &other, BEGIN + HOUR));
+	first = r;
+	ticket_keys_tidy(k, &r, BEGIN + 2 * HOUR - 1);
+	CU_ASSERT_TRUE(same(&r.now, &first.now));
+	CU_ASSERT_TRUE(same(&r.before, &first.before));
+	ticket_keys_tidy(k, &r, BEGIN + 3 * HOUR - 1);
+	CU_ASSERT_TRUE(same(&r.now, &first.now));
+	CU_ASSERT_TRUE(blank(&r.before));
+	ticket_keys_tidy(k, &r, BEGIN + 3 * HOUR);
+	CU_ASSERT_TRUE(blank(&r.now));
+	CU_ASSERT_EQUAL(r.generation, 0);
+	/* It is not there again if the clock goes back, and no other is taken
+	 * for it. */
+	CU_ASSERT_TRUE(ticket_keys_copy(k, &r, BEGIN + HOUR));
+	CU_ASSERT_FALSE(same(&r.now, &first.now));
+	CU_ASSERT_TRUE(blank(&r.before));
+	CU_ASSERT_TRUE(ticket_keys_copy(k, &other, BEGIN + HOUR));
+	CU_ASSERT_TRUE(same(&r.now, &other.now));
+	ticket_keys_tidy(k, &r, BEGIN - 2 * HOUR);
+	CU_ASSERT_TRUE(blank(&r.now));
+	ticket_keys_free(k);
+}
+
 struct user {
 	struct ticket_keys *keys;
 	struct ticket_key_ring ring;
@@ -144,6 +176,7 @@ static CU_TestInfo tests[] = {
 	{ "key_seals_for_an_hour_and_opens_for_another",
 	    key_seals_for_an_hour_and_opens_for_another },
 	{ "old_key_is_wiped_in_time", old_key_is_wiped_in_time },
+	{ "what_nobody_uses_is_wiped_too", what_nobody_uses_is_wiped_too },
 	{ "clock_set_back_makes_no_key_last_longer",
 	    clock_set_back_makes_no_key_last_longer },
 	{ "many_threads_at_once", many_threads_at_once },
