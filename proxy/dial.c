@@ -435,9 +435,10 @@ dial_check_source(const struct endpoint *e, struct err *err)
 
 /*
  * To the client's own address, and its port if that is free: the one thing of
- * the two that no other client has.  But where the kernel has rewritten where
- * the client was going it would do the same to a connection from there to
- * there.
+ * the two that no other client has.  But on a transparent endpoint a connection
+ * from there to where the client was going is, to the kernel, the client's: it
+ * would be rewritten as that was, or the two tracked as one, whose packets a
+ * firewall then drops as invalid.
  */
 static bool
 bind_client(const struct dial *dial)
@@ -448,7 +449,7 @@ bind_client(const struct dial *dial)
 	if (!dial_allow_foreign(dial->fd, to->sa.ss_family))
 		return false;
 	if (from.sa.ss_family == to->sa.ss_family &&
-	    dial->endpoint->transparent != TRANSPARENT_REDIRECT &&
+	    dial->endpoint->transparent == TRANSPARENT_OFF &&
 	    bind_address(dial->fd, &from))
 		return true;
 	address_set_port(&from, 0);

@@ -277,6 +277,44 @@ cancels() {
 	stop "old.$how"
 }
 
+# Sends so much to PostgreSQL, which answers with the same.
+much() {
+	nsenter --net=/run/netns/client timeout -k 2 20 python3 - $ONE $PG <<-'END'
+		import socket, struct, sys
+		def message(kind, body):
+		    return kind + struct.pack(">I", 4 + len(body)) + body
+		with socket.create_connection(sys.argv[1:], 5) as s:
+		    s.settimeout(5)
+		    s.sendall(message(b"", b"\0\3\0\0user\0trusted\0database\0app\0\0"))
+		    s.sendall(message(b"Q", b"SELECT '" + b"x" * 4000000 + b"'\0"))
+		    s.sendall(message(b"X", b""))
+		    print("whole" if sum(len(some) for some in iter(
+		        lambda: s.recv(65536), b"")) > 4000000 else "cut")
+	END
+}
+
+# A firewall that drops what belongs to no connection it knows: both legs of a
+# session have the client's address, and must not be taken for one.
+stateful() {
+	local chain
+	for chain in input output forward; do
+		nft -f - <<-NFT
+			table inet stateful {
+				chain $chain {
+					type filter hook $chain priority 0
+					ct state invalid drop
+				}
+			}
+		NFT
+	done
+	for _ in {1..8}; do
+		much
+	done >"$WORK/stateful" 2>&1
+	check_same "$how: and through a firewall with a state, eight times" \
+		"$(sort "$WORK/stateful" | uniq -c | xargs)" '8 whole'
+	nft delete table inet stateful
+}
+
 both() { # REDIRECT|TPROXY
 	how=$1
 	listen="[ \"0.0.0.0:$PORT\", \"[::]:$PORT\" ]"
@@ -305,6 +343,7 @@ both() { # REDIRECT|TPROXY
 		ask $ONE
 	done | sort | uniq -c >"$WORK/many"
 	check "$how: twenty times" "^ *20 $ONE\|$CLIENT\|t\$" cat "$WORK/many"
+	stateful
 	stop proxy
 }
 
