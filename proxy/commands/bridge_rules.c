@@ -771,8 +771,8 @@ bridge_print_down(const struct bridge_options *o, FILE *to)
 	(void)fprintf(to,
 	    "#!/bin/sh\n# Takes away what `dbtls bridge rules` brings, whether "
 	    "it is there or not.\nset -eu\n\n");
-	/* First, and also where there is no nft: what is marked and nobody takes
-	 * any more is refused by the rules, and not let by. */
+	/* First, and also where there is no nft: what is marked and nobody
+	 * takes any more is refused by the rules, and not let by. */
 	print_route_down(o, true, to);
 	print_route_down(o, false, to);
 	(void)fprintf(to,
