@@ -327,6 +327,7 @@ tls_read_openssl(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
 		if (r != 1)
 			return tls_read_outcome(t, r);
 		t->received = true;
+		t->messages = 0;
 		*len += n;
 		if (!tls_ask_key(t))
 			return tls_fail_openssl(t);

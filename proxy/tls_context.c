@@ -253,14 +253,13 @@ tls_set_options(struct tls_context *c)
 static int
 tls_set_resumption(struct tls_context *c, struct err *err)
 {
-	if (c->leg != LEG_SERVER || c->endpoint->ops->renegotiates)
-		return 0;
-	tls_resume_install(c->ssl);
-	if (!c->settings->resume)
+	if (c->leg != LEG_SERVER || !c->settings->resume ||
+	    c->endpoint->ops->renegotiates)
 		return 0;
 	if ((c->resume = tls_resume_new()) == NULL)
 		return err_set(err, "endpoint %s: out of memory",
 		    c->endpoint->name);
+	tls_resume_install(c->ssl);
 	return 0;
 }
 

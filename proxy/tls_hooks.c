@@ -5,6 +5,10 @@
 
 #include "conf/certfile.h"
 
+/* Steps of OpenSSL's over KeyUpdates and tickets, with no data in between: each
+ * takes it three, or five if it is to be answered. */
+#define STEPS_MAX (5 * 1024)
+
 /* The alert that OpenSSL sends follows from the code: never let it be "ok". */
 static int
 tls_refuse_chain(X509_STORE_CTX *ctx, int x509_error)
@@ -90,6 +94,24 @@ tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
 	t->hello_version = rd_be16(&r);
 }
 
+/* Each takes longer than a good many records of data, and OpenSSL would go
+ * through all that there are in one call. */
+static void
+tls_on_step(const SSL *ssl, int where, int value)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	(void)value;
+	if ((where & SSL_CB_LOOP) == 0 || t == NULL ||
+	    t->state != TLS_STATE_SECURED || ++t->messages <= STEPS_MAX)
+		return;
+	(void)tls_fail(t, REASON_TLS_ERROR,
+	    t->context->leg == LEG_SERVER
+		? "the server sent too many KeyUpdates or tickets for no data"
+		: "the client sent too many KeyUpdates for no data",
+	    NULL);
+}
+
 /* The server asks for a certificate of ours; what there is has been set. */
 static int
 tls_on_identity(SSL *ssl, void *arg)
@@ -164,6 +186,7 @@ tls_hooks_install(struct tls_context *c)
 	SSL_CTX_set_verify(c->ssl, tls_verify_mode(c), NULL);
 	SSL_CTX_set_cert_verify_callback(c->ssl, tls_on_chain, c);
 	SSL_CTX_set_msg_callback(c->ssl, tls_on_message);
+	SSL_CTX_set_info_callback(c->ssl, tls_on_step);
 	if (c->leg == LEG_SERVER) {
 		SSL_CTX_set_cert_cb(c->ssl, tls_on_identity, NULL);
 		return;

@@ -106,6 +106,7 @@ struct tls {
 	int hello_version;   /* of the peer's hello; 0: none came */
 	bool asked_identity; /* the server wants a certificate of ours */
 	bool received;       /* plaintext has come */
+	uint16_t messages;   /* of the handshake's kind, since the last of it */
 	bool leaf_changed;   /* in a renegotiation */
 
 	struct tls_resuming resuming;

@@ -20,10 +20,6 @@
 /* A longer ticket is none: a hello has to carry it. */
 #define RESUME_TICKET_LEN_MAX ((size_t)16384)
 
-/* Each costs as much time as a good many records of data; nobody has use for so
- * many, in however long a connection. */
-#define RESUME_TICKETS_BEARABLE 4096
-
 /* So long after its certificate was seen a server must show it once more,
  * whatever the certificate says. */
 #define RESUME_TRUST_SECONDS ((time_t)24 * 60 * 60)
@@ -413,14 +409,7 @@ resume_on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 
-	if (t == NULL)
-		return 0;
-	if (++t->resuming.sessions > RESUME_TICKETS_BEARABLE) {
-		(void)tls_fail(t, REASON_TLS_ERROR,
-		    "the server sends session tickets without end", NULL);
-		return 0;
-	}
-	if (t->resuming.server == NULL)
+	if (t == NULL || t->resuming.server == NULL)
 		return 0;
 	tls_resume_saw_ticket(t);
 	return t->state == TLS_STATE_SECURED && resume_keep(t, session);

@@ -19,7 +19,6 @@
 #define PROXY_TLS_RESUME_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <time.h>
 
 #include <openssl/ssl.h>
@@ -40,14 +39,12 @@ struct tls_resuming {
 	bool given;                     /* a ticket has come */
 	bool offered;
 	bool resumed;
-	bool secured;      /* the handshake has been through */
-	bool left;         /* by the peer, before that */
-	uint16_t sessions; /* that OpenSSL has been given on it */
+	bool secured; /* the handshake has been through */
+	bool left;    /* by the peer, before that */
 };
 
 struct tls_resume *tls_resume_new(void);
 void tls_resume_free(struct tls_resume *r); /* accepts NULL */
-/* Also where none is kept: tickets without end are not put up with. */
 void tls_resume_install(SSL_CTX *ssl);
 
 /* Would a ticket that came now on this connection be kept for use?  It needs

@@ -15,8 +15,10 @@
 #include "tests/unit/tls_world.h"
 #include "tests/unit/unit.h"
 
-#define BULK  (10 * 1024 * 1024)
-#define CHUNK (256 * 1024)
+#define BULK             (10 * 1024 * 1024)
+#define UPDATES_BEARABLE 1000
+#define UPDATES_TOO_MANY 5000
+#define CHUNK            (256 * 1024)
 
 /*
  * What is no TLS, and what was damaged
@@ -554,6 +556,59 @@ flood_of_requests_is_bounded(void)
 	world_endpoint_free(e);
 }
 
+/* Whoever sends them, and whoever is asked for some of ours. */
+static void
+update_keys(struct wire *w, int how, size_t n)
+{
+	while (n-- > 0) {
+		CU_ASSERT_EQUAL(SSL_key_update(w->peer, how), 1);
+		CU_ASSERT_EQUAL(SSL_do_handshake(w->peer), 1);
+	}
+}
+
+/* Many of them, with data in between; then more than anybody has use for. */
+static void
+expect_patience_with(struct wire *w, int how)
+{
+	uint8_t got[64];
+	size_t len, i;
+
+	wire_shake(w);
+	CU_ASSERT_EQUAL_FATAL(w->result, TLS_DONE);
+	tls_settle(w->tls, false);
+	for (i = 0; i < 10; i++) {
+		update_keys(w, how, UPDATES_BEARABLE);
+		wire_peer_write(w, "x", 1);
+		CU_ASSERT_EQUAL(wire_read(w, got, sizeof(got), &len), TLS_MORE);
+		CU_ASSERT_EQUAL(len, 1);
+	}
+	update_keys(w, how, UPDATES_TOO_MANY);
+	(void)wire_read(w, got, sizeof(got), &len);
+	expect_failure(w, REASON_TLS_ERROR, "too many KeyUpdates", NULL);
+}
+
+static void
+key_updates_without_end_are_not_gone_through(void)
+{
+	static const int hows[] = { SSL_KEY_UPDATE_NOT_REQUESTED,
+		SSL_KEY_UPDATE_REQUESTED };
+	struct endpoint *e = world_full();
+	struct wire w;
+	size_t i;
+
+	world_client_leg(e, world.good[0], CLIENT_VERIFY_NONE, NULL);
+	for (i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
+		wire_open(&w, e, LEG_SERVER, NULL,
+		    world_peer(true, world.good[0]));
+		expect_patience_with(&w, hows[i]);
+		wire_close(&w);
+		wire_open(&w, e, LEG_CLIENT, NULL, world_peer(false, NULL));
+		expect_patience_with(&w, hows[i]);
+		wire_close(&w);
+	}
+	world_endpoint_free(e);
+}
+
 /*
  * Renegotiation
  */
@@ -889,6 +944,7 @@ static CU_TestInfo tests[] = {
 	TEST(peer_is_asked_for_its_next_key),
 	TEST(answers_wait_for_room),
 	TEST(flood_of_requests_is_bounded),
+	TEST(key_updates_without_end_are_not_gone_through),
 	TEST(renegotiation_is_refused_to_servers),
 	TEST(renegotiation_is_refused_to_clients),
 	TEST(redshift_may_renegotiate),
