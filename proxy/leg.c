@@ -203,7 +203,7 @@ leg_transmit(struct leg *leg, const uint8_t *bytes, size_t len)
 		return true;
 	if (!queue_append(&leg->unsent, bytes + n, len - (size_t)n))
 		return leg_fail(leg, ENOBUFS);
-	return leg_want_write(leg, true) || leg_fail(leg, ENOBUFS);
+	return leg_want_write(leg, true) || leg_fail(leg, ENOMEM);
 }
 
 /* What waits; false: the leg failed. */

@@ -182,6 +182,8 @@ relay_leg_failed(struct relay *r, struct leg *leg)
 	r->detail = f.error == 0 ? f.tls.text : strerror(f.error);
 	if (f.error == ETIMEDOUT)
 		relay_over(r, REASON_KEEPALIVE);
+	else if (f.error == ENOMEM) /* ours: nobody has reset anything */
+		relay_over(r, REASON_INTERNAL);
 	else if (f.error == 0)
 		relay_over(r, f.tls.reason);
 	else
@@ -460,6 +462,19 @@ enum relay_next {
 	RELAY_OVER,      /* the relay, or this direction: touch nothing */
 };
 
+/* For now, or for good. */
+static enum relay_next
+relay_splice_stops(struct relay *r, struct relay_flow *f, int error)
+{
+	if (error == EAGAIN && leg_want_write(f->to, true)) {
+		leg_want_read(f->from, false);
+		return RELAY_REST;
+	}
+	f->to->error = error == EAGAIN ? ENOMEM : error;
+	relay_send_failed(r, f->to);
+	return RELAY_OVER;
+}
+
 /* Out of the pipe, as far as `to` takes it. */
 static enum relay_next
 relay_splice_out(struct relay *r, struct relay_flow *f)
@@ -471,15 +486,8 @@ relay_splice_out(struct relay *r, struct relay_flow *f)
 		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno == EAGAIN && leg_want_write(f->to, true)) {
-			leg_want_read(f->from, false);
-			return RELAY_REST;
-		}
-		if (n <= 0) {
-			f->to->error = n == 0 ? EPIPE : errno;
-			relay_send_failed(r, f->to);
-			return RELAY_OVER;
-		}
+		if (n <= 0)
+			return relay_splice_stops(r, f, n == 0 ? EPIPE : errno);
 		f->piped -= (size_t)n;
 		f->bytes += (size_t)n;
 	}

@@ -381,6 +381,19 @@ reset_is_told_by_its_side(void)
 	}
 }
 
+static void
+short_memory_is_nobodys_reset(void)
+{
+	struct world w;
+
+	world_start(&w, NULL);
+	w.leg[LEG_SERVER].error = ENOMEM;
+	w.leg[LEG_SERVER].events->failed(&w.leg[LEG_SERVER], &w.relay);
+	CU_ASSERT_EQUAL(w.relay.reason, REASON_INTERNAL);
+	CU_ASSERT_STRING_EQUAL(w.relay.detail, strerror(ENOMEM));
+	world_stop(&w);
+}
+
 /* A server often says why and closes before it has read all that was sent. */
 static void
 last_words_of_a_reset_server_arrive(void)
@@ -1358,6 +1371,7 @@ static CU_TestInfo tests[] = {
 	{ "half_close_leaves_the_other_half",
 	    half_close_leaves_the_other_half },
 	{ "reset_is_told_by_its_side", reset_is_told_by_its_side },
+	{ "short_memory_is_nobodys_reset", short_memory_is_nobodys_reset },
 	{ "last_words_of_a_reset_server_arrive",
 	    last_words_of_a_reset_server_arrive },
 	{ "unread_bytes_of_a_reset_side_go_first",
