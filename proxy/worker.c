@@ -239,8 +239,6 @@ private_free(struct worker_private *private)
 static int
 make_loop(struct worker *w)
 {
-	static const struct timeval tidy = { .tv_sec = TIDY_SECONDS };
-
 	if ((w->private = private_new()) == NULL ||
 	    (w->base = base_new()) == NULL)
 		return -1;
@@ -251,8 +249,7 @@ make_loop(struct worker *w)
 	w->buffers = relay_buffers_new();
 	w->stores = tls_stores_new();
 	if (w->private->mail == NULL || w->private->tidy == NULL ||
-	    w->reap == NULL || w->buffers == NULL || w->stores == NULL ||
-	    event_add(w->private->tidy, &tidy) == -1)
+	    w->reap == NULL || w->buffers == NULL || w->stores == NULL)
 		return -1;
 	return event_add(w->private->mail, NULL);
 }
@@ -293,6 +290,25 @@ make_contexts(struct worker *w, enum leg_id leg, struct err *err)
 	return 0;
 }
 
+/* Only where there is something: a loop with a timer looks at the clock in each
+ * of its rounds. */
+static int
+tidy_tickets(struct worker *w, struct err *err)
+{
+	static const struct timeval tidy = { .tv_sec = TIDY_SECONDS };
+	const struct config *c = w->proxy->config;
+	size_t i;
+
+	for (i = 0; i < c->nendpoints; i++) {
+		if (w->contexts[LEG_CLIENT][i] == NULL)
+			continue;
+		if (event_add(w->private->tidy, &tidy) == -1)
+			return err_set(err, "worker: out of memory");
+		return 0;
+	}
+	return 0;
+}
+
 struct worker *
 worker_new(struct proxy *p, struct err *err)
 {
@@ -312,6 +328,7 @@ worker_new(struct proxy *p, struct err *err)
 	}
 	if ((w->dialer = dialer_new(w->base, p->config, err)) == NULL ||
 	    make_contexts(w, LEG_CLIENT, err) == -1 ||
+	    tidy_tickets(w, err) == -1 ||
 	    make_contexts(w, LEG_SERVER, err) == -1)
 		goto fail;
 	dialer_share(w->dialer, p->outgoing);
