@@ -305,13 +305,16 @@ tls_next_key(struct tls *t, int asking)
 }
 
 /* OpenSSL does not change its key by itself, and the peer may be another:
- * asked, it will.  The question goes with the next read or write. */
+ * asked, it will; once until it has answered, as RECORDS_GRACE has it.  The
+ * question goes with the next read or write. */
 static bool
 tls_ask_key(struct tls *t)
 {
-	if (++t->opened < t->context->rekey_records || t->close_wanted)
+	if (++t->opened < t->context->rekey_records || t->asked ||
+	    t->close_wanted)
 		return true;
 	t->opened = 0;
+	t->asked = SSL_version(t->ssl) == TLS1_3_VERSION;
 	return tls_next_key(t, SSL_KEY_UPDATE_REQUESTED);
 }
 
@@ -410,8 +413,11 @@ tls_cleanse(struct tls *t, bool on)
 static bool
 tls_rekey(struct tls *t, size_t len)
 {
+	uint64_t grace;
+
 	t->records += len / TLS_RECORD_MAX + 1;
-	if (t->records < t->context->rekey_records)
+	grace = t->asked ? t->records / RECORDS_GRACE : 0;
+	if (t->records - grace < t->context->rekey_records)
 		return true;
 	t->records = 0;
 	return tls_next_key(t, SSL_KEY_UPDATE_NOT_REQUESTED);

@@ -73,7 +73,8 @@ tls_on_chain(X509_STORE_CTX *ctx, void *arg)
 	return 1;
 }
 
-/* Which version the peer speaks, for the sentence where it is refused. */
+/* Which version the peer speaks, for the sentence where it is refused; and
+ * whether it has the next key that it was asked for. */
 static void
 tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
     SSL *ssl, void *arg)
@@ -86,9 +87,13 @@ tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
 	(void)arg;
 	if (t->secrets != NULL)
 		tls_take_watch(t, sent != 0, type, bytes, len);
-	if (sent != 0 || type != SSL3_RT_HANDSHAKE ||
-	    (message != SSL3_MT_SERVER_HELLO &&
-		message != SSL3_MT_CLIENT_HELLO))
+	if (sent != 0 || type != SSL3_RT_HANDSHAKE)
+		return;
+	if (message == SSL3_MT_KEY_UPDATE) {
+		t->asked = false;
+		t->opened = 0;
+	}
+	if (message != SSL3_MT_SERVER_HELLO && message != SSL3_MT_CLIENT_HELLO)
 		return;
 	rd_skip(&r, SSL3_HM_HEADER_LENGTH - 1);
 	t->hello_version = rd_be16(&r);

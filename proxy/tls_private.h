@@ -85,9 +85,10 @@ struct tls {
 	struct queue held;  /* plaintext, during a renegotiation */
 	bool close_wanted;  /* once nothing is held any more */
 	uint64_t records;   /* sealed with the present key */
-	uint64_t opened;    /* since the peer was asked for its next one */
+	uint64_t opened;    /* ... of the peer's, or since it was asked */
 	uint64_t session;   /* for the log */
 	bool worn;          /* that key cannot be changed, and it was logged */
+	bool asked;         /* the peer owes its next key */
 
 	/* In the place of `ssl` once the records are our own; NULL before. */
 	struct records *taken;

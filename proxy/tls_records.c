@@ -188,15 +188,14 @@ records_seal_update(struct records *r, struct records_io *io)
 }
 
 /* One answer to all that a call has brought; and a question, where the peer has
- * sealed enough with one key.  After our close_notify there is none. */
+ * sealed enough with one key, once until it is answered: RECORDS_GRACE says
+ * why.  After our close_notify there is none. */
 static enum records_result
 records_answer(struct records *r, struct records_io *io,
     enum records_result result)
 {
-	if (r->receive.records >= r->rekey) {
-		r->receive.records = 0;
+	if (r->receive.records >= r->rekey && !r->asked)
 		r->ask_due = true;
-	}
 	if ((!r->answer_due && !r->ask_due) || r->closed)
 		return result;
 	return records_seal_update(r, io) ? result : records_fail_internal(r);
@@ -232,6 +231,18 @@ records_close(struct records *r, struct records_io *io)
 	return records_seal_alert(r, io, ALERT_CLOSE_NOTIFY);
 }
 
+/* The last record of a key says that it is.  Not while the peer owes us its
+ * next one, if that comes in time. */
+static bool
+records_key_is_worn(const struct records *r)
+{
+	uint64_t records = r->send.records + 1;
+
+	if (r->asked)
+		records -= records / RECORDS_GRACE;
+	return records >= r->rekey;
+}
+
 bool
 records_seal(struct records *r, struct records_io *io, const uint8_t *plain,
     size_t len)
@@ -241,9 +252,7 @@ records_seal(struct records *r, struct records_io *io, const uint8_t *plain,
 	assert(!r->closed);
 	for (; len > 0; plain += n, len -= n) {
 		n = len < RECORDS_PLAIN_MAX ? len : RECORDS_PLAIN_MAX;
-		/* The last record of a key says so. */
-		if (r->send.records + 1 >= r->rekey &&
-		    !records_seal_update(r, io))
+		if (records_key_is_worn(r) && !records_seal_update(r, io))
 			return false;
 		if (!records_seal_one(r, io, RECORD_APPLICATION_DATA, plain, n))
 			return false;

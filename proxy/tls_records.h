@@ -27,6 +27,11 @@
 #define RECORDS_IV         12
 /* RFC 8446, 5.2: a sealed record beyond its head. */
 #define RECORDS_SEALED_MAX (16384 + 256)
+/* A peer that was asked for its next key is told nothing more of keys until it
+ * has answered: OpenSSL that owes a KeyUpdate sends it before it reads a second
+ * one, and if it has half sent its data it fails ("bad length").  Our own key
+ * may seal a third more for that, and is still good by RFC 8446, 5.5. */
+#define RECORDS_GRACE 4 /* a fourth of what has been sealed by then */
 
 /* As TLS numbers them. */
 enum records_suite {

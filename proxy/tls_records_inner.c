@@ -114,6 +114,7 @@ records_key_update(struct records *r, struct rd body)
 		    "sent too many KeyUpdates for no data");
 	if (!records_update(r, false))
 		return records_fail_internal(r);
+	r->asked = false;
 	if (request == UPDATE_REQUESTED)
 		r->answer_due = true;
 	queue_consume(&r->message, MESSAGE_HEAD + KEY_UPDATE_BODY);
@@ -226,6 +227,7 @@ records_update_message(struct records *r, uint8_t message[KEY_UPDATE_LEN])
 	message[1] = message[2] = 0;
 	message[3] = KEY_UPDATE_BODY;
 	message[4] = r->ask_due ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED;
+	r->asked = r->asked || r->ask_due;
 	r->answer_due = r->ask_due = false;
 }
 

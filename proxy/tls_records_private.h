@@ -49,9 +49,8 @@ struct records_kit {
 struct records_direction {
 	uint8_t secret[RECORDS_SECRET_MAX];
 	uint8_t iv[RECORDS_IV];
-	uint64_t sequence; /* of the next record */
-	/* With this key, or since the peer was asked for the next one. */
-	uint64_t records;
+	uint64_t sequence;      /* of the next record */
+	uint64_t records;       /* with this key */
 	EVP_CIPHER_CTX *cipher; /* NULL: the kernel has it */
 };
 
@@ -64,6 +63,7 @@ struct records {
 	bool closed;      /* by us */
 	bool answer_due;  /* to a KeyUpdate, or one of our own */
 	bool ask_due;     /* ... which asks the peer for another */
+	bool asked;       /* it owes us its next key */
 	unsigned empty;   /* records in a row */
 	unsigned warned;  /* ... by alerts */
 	unsigned updated; /* KeyUpdates, with no application data between */

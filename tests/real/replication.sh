@@ -2,7 +2,8 @@
 # replication.sh - every kind of PostgreSQL replication, through dbtls in
 # verify-full, of 15, 17 and 18: a logical subscription, pg_recvlogical,
 # pg_basebackup with streamed WAL and the standby made of it.  Each goes on
-# where it was after the proxy has been away.
+# where it was after the proxy has been away.  Keys are changed every hundred
+# records, by OpenSSL (15) and by us (17, 18).
 . "$(dirname "$0")/lib.sh"
 
 # Standby, subscriber and reader try again soon after a connection ended.
@@ -15,7 +16,8 @@ via() { # VERSION: conninfo through the proxy, in clear
 }
 
 primary() { # VERSION
-	local v=$1 server
+	local v=$1 server records=direct
+	[ "$v" != 15 ] || records=openssl
 	port_new server secret
 	port_new "port$v" plain
 	pg_data "primary$v" "$v" || return 1
@@ -27,7 +29,8 @@ primary() { # VERSION
 	local port=port$v
 	endpoint "pg$v" "${!port}" "localhost:$server" verify-full \
 		"server_name = \"db.test\"; ca = [ \"$PKI/ca.crt\" ];
-		timeouts = { drain = 0.5; };"
+		timeouts = { drain = 0.5; }; rekey_records = 100;
+		tls = { records = \"$records\"; };"
 }
 
 rows() { # VERSION FIRST LAST

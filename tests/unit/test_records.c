@@ -338,6 +338,39 @@ peer_is_asked_for_its_next_key(void)
 	}
 }
 
+/* It does not read for long: one question waits for it, and nothing of our own
+ * keys while they can wait. */
+static void
+peer_that_owes_its_key_is_not_asked_again(void)
+{
+	static const unsigned sealed[] = { 2 * REKEY, 6 * REKEY };
+	unsigned updates[2], n, i;
+	struct duel d;
+	uint8_t *got = malloc(6 * REKEY);
+	size_t len;
+
+	for (n = 0; n < 2; n++) {
+		updates[0] = updates[1] = 0;
+		duel_open_with(&d, each[0], true, REKEY);
+		SSL_set_msg_callback(d.peer, count_updates);
+		SSL_set_msg_callback_arg(d.peer, updates);
+		for (i = 0; i < sealed[n]; i++) {
+			peer_writes(&d, (const uint8_t *)"x", 1, 1);
+			CU_ASSERT_EQUAL_FATAL(duel_pump(&d), RECORDS_MORE);
+			if (i >= REKEY - REKEY / 4)
+				duel_seal(&d, "y", 1);
+		}
+		(void)duel_peer_read(&d, got, 6 * REKEY, &len);
+		CU_ASSERT_EQUAL(len, sealed[n] - (REKEY - REKEY / 4));
+		CU_ASSERT_EQUAL(updates[1], 1);
+		/* 100 after the question's own key, and 500 */
+		CU_ASSERT_EQUAL(updates[0], n == 0 ? 0 : 3);
+		expect_exchange(&d);
+		duel_close(&d);
+	}
+	free(got);
+}
+
 /*
  * Memory that is short
  */
@@ -1015,6 +1048,7 @@ static CU_TestInfo tests[] = {
 	TEST(updates_for_no_data_are_bounded),
 	TEST(our_key_is_changed_in_time),
 	TEST(peer_is_asked_for_its_next_key),
+	TEST(peer_that_owes_its_key_is_not_asked_again),
 	TEST(no_number_is_used_twice_where_memory_is_short),
 	TEST(tickets_are_seen_one_by_one),
 	TEST(messages_are_split_and_joined),
