@@ -73,8 +73,7 @@ tls_on_chain(X509_STORE_CTX *ctx, void *arg)
 	return 1;
 }
 
-/* Which version the peer speaks, for the sentence where it is refused; and
- * whether it has the next key that it was asked for. */
+/* Which version the peer speaks, for the sentence where it is refused. */
 static void
 tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
     SSL *ssl, void *arg)
@@ -87,16 +86,21 @@ tls_on_message(int sent, int version, int type, const void *bytes, size_t len,
 	(void)arg;
 	if (t->secrets != NULL)
 		tls_take_watch(t, sent != 0, type, bytes, len);
-	if (sent != 0 || type != SSL3_RT_HANDSHAKE)
-		return;
-	if (message == SSL3_MT_KEY_UPDATE) {
-		t->asked = false;
-		t->opened = 0;
-	}
-	if (message != SSL3_MT_SERVER_HELLO && message != SSL3_MT_CLIENT_HELLO)
+	if (sent != 0 || type != SSL3_RT_HANDSHAKE ||
+	    (message != SSL3_MT_SERVER_HELLO &&
+		message != SSL3_MT_CLIENT_HELLO))
 		return;
 	rd_skip(&r, SSL3_HM_HEADER_LENGTH - 1);
 	t->hello_version = rd_be16(&r);
+}
+
+/* The peer's next key is here. */
+static bool
+tls_has_key_update(const SSL *ssl)
+{
+	OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+	return state == TLS_ST_CR_KEY_UPDATE || state == TLS_ST_SR_KEY_UPDATE;
 }
 
 /* Each takes longer than a good many records of data, and OpenSSL would go
@@ -108,7 +112,13 @@ tls_on_step(const SSL *ssl, int where, int value)
 
 	(void)value;
 	if ((where & SSL_CB_LOOP) == 0 || t == NULL ||
-	    t->state != TLS_STATE_SECURED || ++t->messages <= STEPS_MAX)
+	    t->state != TLS_STATE_SECURED)
+		return;
+	if (tls_has_key_update(ssl)) {
+		t->asked = false;
+		t->opened = 0;
+	}
+	if (++t->messages <= STEPS_MAX)
 		return;
 	(void)tls_fail(t, REASON_TLS_ERROR,
 	    t->context->leg == LEG_SERVER
