@@ -61,6 +61,8 @@ tls_init(struct err *err)
 	/* OpenSSL builds that honour it write session keys to that file. */
 	if (unsetenv("SSLKEYLOGFILE") == -1)
 		return err_set_errno(err, "TLS: SSLKEYLOGFILE");
+	if (!tls_memory_init())
+		return err_set(err, "TLS: OpenSSL has been used already");
 	/* The first call decides: later ones find the matter settled. */
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return err_set(err, "TLS: OpenSSL cannot be initialised");

@@ -143,6 +143,9 @@ void tls_io_begin(struct tls *t, struct tls_io *io);
 void tls_io_end(struct tls *t);
 void tls_spill_drain(struct tls *t); /* during a call */
 
+/* tls_memory.c.  False: OpenSSL has been used before. */
+bool tls_memory_init(void) __attribute__((warn_unused_result));
+
 /* tls_hooks.c */
 void tls_hooks_install(struct tls_context *c);
 void tls_hooks_secured(struct tls *t); /* drops what was for the handshake */
