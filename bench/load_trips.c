@@ -16,6 +16,7 @@
 #define WARM     16u /* connections that came and went before */
 #define SETTLING 100 /* milliseconds between two looks at the memory */
 #define LOOKS    50u
+#define RESTING  30u /* such times until connections count as idle */
 
 struct trips {
 	double *took;
@@ -160,6 +161,19 @@ run_trips(const struct options *o)
 
 /* --- idle */
 
+/* Idle is who has been for a while. */
+static bool
+rest(struct load *l)
+{
+	unsigned i;
+
+	for (i = 0; i < RESTING; i++) {
+		if (!load_turn(l, SETTLING))
+			return false;
+	}
+	return true;
+}
+
 /* What it is when it has stopped changing, or at least has been waited for. */
 static bool
 settled_memory(struct load *l, long *kib)
@@ -210,7 +224,8 @@ run_idle(const struct options *o)
 	l.of_mode = &t;
 	ok = ok && settled_memory(&l, &before) &&
 	    load_open_all(&l, o->connections) && ask_all(&l) &&
-	    wait_all(&l, o->connections) && settled_memory(&l, &after);
+	    wait_all(&l, o->connections) && rest(&l) &&
+	    settled_memory(&l, &after);
 	load_end(&l);
 	if (ok)
 		printf("connections=%zu base_kib=%ld grown_kib=%ld\n",

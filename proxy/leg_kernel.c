@@ -107,7 +107,8 @@ leg_kernel_appetite(const struct leg *leg, size_t max)
 {
 	size_t lacks;
 
-	if (!leg->kernel_wanted || leg->early.len > 0 || leg->unsent.len > 0)
+	if (!leg->kernel_wanted || leg->early.len > 0 || leg->unsent.len > 0 ||
+	    !tls_kernel_wanted(leg->tls))
 		return max;
 	lacks = tls_lacks(leg->tls);
 	return lacks > 0 && lacks < max ? lacks : max;

@@ -571,6 +571,7 @@ handshake(struct session *s)
 
 	switch (leg_handshake(leg)) {
 	case LEG_OK:
+		worker_secured(s->worker);
 		note_secured(s, id);
 		return true;
 	case LEG_WAIT:

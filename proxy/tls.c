@@ -325,7 +325,9 @@ tls_read_openssl(struct tls *t, uint8_t *plain, size_t cap, size_t *len)
 	int r;
 
 	while (*len < cap && t->taken == NULL) {
-		ERR_clear_error();
+		/* Clearing goes through all that an error could be. */
+		if (ERR_peek_error() != 0)
+			ERR_clear_error();
 		r = SSL_read_ex(t->ssl, plain + *len, cap - *len, &n);
 		if (r != 1)
 			return tls_read_outcome(t, r);

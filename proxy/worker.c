@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,17 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_trim(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	w->handshakes = 0;
+	(void)malloc_trim(0);
+}
+
+static void
 on_reap(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -246,10 +258,12 @@ make_loop(struct worker *w)
 	    EV_READ | EV_PERSIST, on_mail, w);
 	w->private->tidy = event_new(w->base, -1, EV_PERSIST, on_tidy, w);
 	w->reap = event_new(w->base, -1, 0, on_reap, w);
+	w->trim = event_new(w->base, -1, 0, on_trim, w);
 	w->buffers = relay_buffers_new();
 	w->stores = tls_stores_new();
 	if (w->private->mail == NULL || w->private->tidy == NULL ||
-	    w->reap == NULL || w->buffers == NULL || w->stores == NULL)
+	    w->reap == NULL || w->trim == NULL || w->buffers == NULL ||
+	    w->stores == NULL)
 		return -1;
 	return event_add(w->private->mail, NULL);
 }
@@ -397,6 +411,8 @@ worker_free(struct worker *w)
 	free_contexts(w, LEG_SERVER);
 	tls_stores_free(w->stores);
 	relay_buffers_free(w->buffers);
+	if (w->trim != NULL)
+		event_free(w->trim);
 	if (w->reap != NULL)
 		event_free(w->reap);
 	if (w->base != NULL)

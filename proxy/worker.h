@@ -72,6 +72,8 @@ struct worker {
 	struct session_list sessions;
 	struct session_list ended; /* freed when the loop comes round */
 	struct event *reap;        /* activated to do that */
+	struct event *trim;        /* of the heap, some time after */
+	unsigned handshakes;       /* ... so many, or 0 */
 	bool late; /* so that it passes deadlines that could not be set */
 	atomic_uint load; /* adopted, not released; for accept = "balance" */
 	struct worker_private *private; /* worker_private.h */
@@ -114,6 +116,20 @@ void worker_adopt(struct worker *w, const struct arrival *a);
 /* `w` itself, unless another has fewer sessions. */
 struct worker *worker_least_loaded(struct worker *w);
 
+/* For the session: a handshake has ended well.  It took many times what is left
+ * of it, and what it gave back lies in between: the system has that back in a
+ * while, if there were enough of them. */
+#define WORKER_TRIM_HANDSHAKES 128
+#define WORKER_TRIM_SECONDS    2
+static inline void
+worker_secured(struct worker *w)
+{
+	static const struct timeval later = { .tv_sec = WORKER_TRIM_SECONDS };
+
+	if (++w->handshakes == WORKER_TRIM_HANDSHAKES &&
+	    event_add(w->trim, &later) == -1)
+		w->handshakes = 0; /* another time */
+}
 /* For the session, once it is freed: takes back what worker_adopt() counted,
  * in the worker's load and in the proxy's sessions. */
 static inline void
