@@ -74,20 +74,23 @@ start_peers() {
 	await test -s "$WORK/sink" || fail "the SQL server does not start"
 }
 
-endpoint() { # ENGINE PORT SERVER MODE MORE
+endpoint() { # ENGINE PORT SERVER MODE MORE [NAME]
 	local verify=''
 	[ "$4" = none ] || verify="server_name = \"db.test\";
 		ca = [ \"$CERTS/ca.crt\" ];"
-	echo "{ name = \"$1-$4\"; engine = \"$1\"; ssl_mode = \"$4\";
+	echo "{ ${6:-name = \"$1-$4\";} engine = \"$1\"; ssl_mode = \"$4\";
 		listen = \"127.0.0.1:$2\"; server = \"127.0.0.1:$3\";
 		$verify $5 }"
 }
 
 write_config() {
-	read -r tls postgres plain tds < <(free_ports 4)
+	read -r tls direct postgres plain tds < <(free_ports 5)
 	{
 		echo 'threads = 1; endpoints = ('
 		endpoint tls "$tls" "$database" verify-full ''
+		echo ,
+		endpoint tls "$direct" "$database" verify-full \
+			"tls = { records = \"direct\"; };" 'name = "direct";'
 		echo ,
 		endpoint postgres "$postgres" "$database" verify-full ''
 		echo ,
@@ -187,7 +190,8 @@ figure() { # NAME UNITS COUNT COMMAND...
 # What only the first costs is no part of it.
 warm_up() {
 	local port
-	for port in "$tls tls" "$postgres postgres" "$plain plain"; do
+	for port in "$tls tls" "$direct tls" "$postgres postgres" \
+		"$plain plain"; do
 		tell "sessions $port 2"
 		tell "open $port 2"
 		tell "trips 3 64"
@@ -224,6 +228,10 @@ bulk() { # PREFIX COUNT MEGABYTES
 	tell close
 	tell "open $plain plain 1"
 	figure "$1.megabyte.plain" "$3" "$2" tell "to-server $3"
+	tell close
+	tell "open $direct tls 1"
+	figure "$1.direct.to-server" "$3" "$2" tell "to-server $3"
+	figure "$1.direct.to-client" "$3" "$2" tell "to-client $3 16384"
 	tell close
 	figure "$1.megabyte.sqlserver" "$3" "$2" send_packets "$3"
 }
