@@ -162,18 +162,26 @@ compare(struct match *m)
 		abort();
 }
 
+/* Any of an unknown level; and of close_notify as a fatal one SSL_get_error()
+ * says that it is no end in order, if there was a warning before it. */
+static bool
+alert_may_differ(struct rd alert)
+{
+	uint8_t level = rd_u8(&alert), what = rd_u8(&alert);
+
+	return (level != 1 && level != 2) || (level == 2 && what == 0);
+}
+
 /* What the two judge differently: content and padding of more than 2^14 + 1,
  * the level of an alert, and what a ticket is made of.  OpenSSL, while it owes
  * a KeyUpdate, sends that instead of judging what message has come. */
 static bool
 may_differ(const struct match *m, uint8_t type, struct rd body, size_t zeroes)
 {
-	uint8_t first = body.left > 0 ? body.at[0] : 0;
-
 	if (body.left + zeroes > FULL)
 		return true;
 	if (type == TYPE_ALERT)
-		return first != 1 && first != 2;
+		return alert_may_differ(body);
 	if (type != TYPE_HANDSHAKE)
 		return false;
 	return m->asked || (m->duel.client && m->halved) ||
