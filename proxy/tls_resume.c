@@ -17,6 +17,8 @@
 #define RESUME_TICKETS_MAX 8
 /* So many connections in a row without a ticket, and none is waited for. */
 #define RESUME_DRY_MAX 8
+/* So many wait at a time: more than are needed, should some wait in vain. */
+#define RESUME_WAITING_MAX 32
 /* A longer ticket is none: a hello has to carry it. */
 #define RESUME_TICKET_LEN_MAX ((size_t)16384)
 
@@ -63,6 +65,7 @@ struct resume_server {
 	struct resume_tickets tickets; /* newest first */
 	unsigned n;
 	unsigned dry;     /* connections in a row that brought no ticket */
+	unsigned waiting; /* tls_resume_wait() */
 	unsigned strikes; /* of it in a row when it was offered a session */
 	double shy_for;   /* the last time; 0: it has resumed one since */
 	double shy_until; /* of times_now() */
@@ -305,6 +308,27 @@ tls_resume_wants(const struct tls *t)
 	    server->n < RESUME_TICKETS_MAX && server->dry < RESUME_DRY_MAX;
 }
 
+bool
+tls_resume_wait(struct tls *t)
+{
+	struct resume_server *server = t->resuming.server;
+
+	if (!tls_resume_wants(t) || server->waiting == RESUME_WAITING_MAX)
+		return false;
+	server->waiting++;
+	t->resuming.waits = true;
+	return true;
+}
+
+void
+tls_resume_wait_over(struct tls *t)
+{
+	if (!t->resuming.waits)
+		return;
+	t->resuming.waits = false;
+	t->resuming.server->waiting--;
+}
+
 void
 tls_resume_saw_ticket(struct tls *t)
 {
@@ -534,6 +558,7 @@ tls_resume_release(struct tls *t)
 
 	if (mine->server == NULL)
 		return;
+	tls_resume_wait_over(t);
 	if (failed)
 		server_empty(mine->server);
 	if (mine->offered && !mine->secured && resume_blames(t))

@@ -41,6 +41,7 @@ struct tls_resuming {
 	bool resumed;
 	bool secured; /* the handshake has been through */
 	bool left;    /* by the peer, before that */
+	bool waits;   /* tls_resume_wait() */
 };
 
 struct tls_resume *tls_resume_new(void);
@@ -51,6 +52,12 @@ void tls_resume_install(SSL_CTX *ssl);
  * its SSL object for that; once the server has sent data without one before,
  * none is to be expected. */
 bool tls_resume_wants(const struct tls *t);
+/* The same for one that would keep its SSL object for nothing else, until
+ * tls_resume_wait_over() or the release: false also if so many of its server
+ * do so that theirs will be enough.  Else a thousand that are opened at once
+ * are a thousand SSL objects, and what they leave is a heap full of holes. */
+bool tls_resume_wait(struct tls *t);
+void tls_resume_wait_over(struct tls *t);
 /* A ticket has come; or data, with or without one before.  Of a server that
  * hands out none, connection after connection, none is wanted any more. */
 void tls_resume_saw_ticket(struct tls *t);

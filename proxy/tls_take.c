@@ -244,6 +244,7 @@ static void
 tls_release_openssl(struct tls *t)
 {
 	tls_resume_spare(t);
+	tls_resume_wait_over(t);
 	SSL_free(t->ssl);
 	t->ssl = NULL;
 	records_free(t->teller);
@@ -271,7 +272,7 @@ tls_take(struct tls *t)
 		tls_take_forget(t);
 		return false;
 	}
-	if (tls_resume_wants(t))
+	if (tls_resume_wait(t))
 		t->teller = new_teller(t);
 	tls_take_forget(t);
 	if (t->teller == NULL)

@@ -311,6 +311,43 @@ openssl_is_mute_once_taken_over(void)
 	world_endpoint_free(e);
 }
 
+/* Of many that are opened at once only some keep an SSL object for a ticket;
+ * one that has ended makes room for another. */
+static void
+few_wait_for_tickets(void)
+{
+	enum {
+		WAITING_MOST = 32,
+		KEPT
+	};
+	struct endpoint *e = direct_endpoint();
+	struct tls *kept[KEPT];
+	struct wire w;
+	size_t i;
+
+	e->tls.resume = true;
+	wire_open(&w, e, LEG_SERVER, NULL, peer_with_tickets());
+	for (i = 0; i <= KEPT; i++) {
+		wire_again(&w, NULL, e->servers, NULL);
+		tls_resume(w.tls, &at);
+		wire_shake(&w);
+		CU_ASSERT_EQUAL_FATAL(w.result, TLS_DONE);
+		tls_settle(w.tls, false);
+		CU_ASSERT_PTR_NOT_NULL(w.tls->taken);
+		CU_ASSERT_EQUAL(w.tls->ssl != NULL, i != WAITING_MOST);
+		if (i == WAITING_MOST)
+			tls_free(kept[0]);
+		if (i < KEPT) {
+			kept[i] = w.tls;
+			w.tls = NULL;
+		}
+	}
+	for (i = 1; i < KEPT; i++)
+		tls_free(kept[i]);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 static CU_TestInfo tests[] = {
 	TEST(half_a_record_is_openssls),
 	TEST(what_was_agreed_is_still_known),
@@ -321,6 +358,7 @@ static CU_TestInfo tests[] = {
 	TEST(failures_are_told_alike),
 	TEST(tickets_that_come_later_are_kept),
 	TEST(openssl_is_mute_once_taken_over),
+	TEST(few_wait_for_tickets),
 	CU_TEST_INFO_NULL,
 };
 
