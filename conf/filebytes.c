@@ -85,6 +85,18 @@ read_all(struct filebytes *f, int fd, bool secret, unsigned mib,
 	return fill(f, fd, mib, err);
 }
 
+/* A named pipe that nobody writes to would be waited for, for ever; one that
+ * somebody does is read as any other file. */
+static int
+open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd != -1)
+		(void)fcntl(fd, F_SETFL, O_RDONLY);
+	return fd;
+}
+
 int
 filebytes_read(struct filebytes *f, const char *path, bool secret, unsigned mib,
     struct err *err)
@@ -95,7 +107,7 @@ filebytes_read(struct filebytes *f, const char *path, bool secret, unsigned mib,
 	/* Before anything that would have OpenSSL read openssl.cnf. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return err_set(err, "%s: OpenSSL could not be started", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open_file(path);
 	if (fd == -1)
 		return err_set_errno(err, "%s", path);
 	rc = read_all(f, fd, secret, mib, err);

@@ -276,6 +276,28 @@ huge_files_are_refused(void)
 	CU_ASSERT_EQUAL(count_certs("/dev/null", &err), -1);
 }
 
+/* It is not waited for somebody who may never come; but who writes is read. */
+static void
+pipes_are_read_if_somebody_writes(void)
+{
+	char path[PATH_LEN], pem[8192];
+	struct err err;
+	size_t n;
+	int fds[2];
+
+	CU_ASSERT_EQUAL_FATAL(mkfifo(in_scratch("pipe.pem", path), 0600), 0);
+	CU_ASSERT_EQUAL(count_certs(path, &err), -1);
+	CU_ASSERT_TRUE(says(&err, "pipe.pem"));
+
+	n = read_file(in_certs("good.crt", path), pem, sizeof(pem));
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+	CU_ASSERT_EQUAL(write(fds[1], pem, n), (ssize_t)n);
+	(void)close(fds[1]);
+	(void)snprintf(path, PATH_LEN, "/dev/fd/%d", fds[0]);
+	CU_ASSERT_EQUAL(count_certs(path, &err), 1);
+	(void)close(fds[0]);
+}
+
 /*
  * Keys
  */
@@ -554,6 +576,8 @@ static CU_TestInfo tests[] = {
 	{ "der_behind_a_certificate_is_spoilt",
 	    der_behind_a_certificate_is_spoilt },
 	{ "huge_files_are_refused", huge_files_are_refused },
+	{ "pipes_are_read_if_somebody_writes",
+	    pipes_are_read_if_somebody_writes },
 	{ "keys_of_every_shape_are_read", keys_of_every_shape_are_read },
 	{ "chain_is_put_in_order", chain_is_put_in_order },
 	{ "each_fault_of_a_key_has_its_sentence",
@@ -579,7 +603,7 @@ scratch_remove(void)
 {
 	static const char *const names[] = { "mark.pem", "two.der", "cut.der",
 		"trusted.pem", "within.pem", "behind.pem", "huge.pem",
-		"spoilt.key", "mode.key", "link.key", "password" };
+		"pipe.pem", "spoilt.key", "mode.key", "link.key", "password" };
 	char path[PATH_LEN];
 	size_t i;
 
