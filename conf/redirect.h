@@ -24,9 +24,6 @@
  * "WHY; REMEDY". */
 int redirect_check(const char *text, struct err *err);
 
-/* A server that is sent to sends on itself, at most so often in all. */
-#define REDIRECTS_MAX 3
-
 enum redirect_way {
 	REDIRECT_REFUSED = 0,
 	REDIRECT_OWN,            /* the configured host itself */

@@ -198,6 +198,8 @@ struct neg_route {
 	uint16_t redirect_port;
 };
 #define NEG_HOST_MAX 253
+/* A server that is sent to sends on itself, at most so often in all. */
+#define NEG_REDIRECTS_MAX 3u
 
 /* What a later cancel will name this session by: the message of
  * neg_route.cancel, to the letter.  Empty if the protocol has none. */

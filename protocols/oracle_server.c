@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#define RESENDS_MAX   4u /* for each server */
-#define REDIRECTS_MAX 3u
+#define RESENDS_MAX 4u /* for each server */
 
 #define NOT_TLS                                                           \
 	"is this a port of its listener that has PROTOCOL=tcps?  Native " \
@@ -214,7 +213,7 @@ step_redirect(struct negotiator *n, const struct tns_packet *p)
 	struct oracle *s = n->state;
 	struct tns_redirect r;
 
-	if (++s->redirects > REDIRECTS_MAX)
+	if (++s->redirects > NEG_REDIRECTS_MAX)
 		return not_followed(n, "server sends us on over and over",
 		    NULL);
 	if (!tns_read_redirect(p->all, &r))

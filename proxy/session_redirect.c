@@ -72,7 +72,7 @@ session_follow(struct session *s)
 	const struct neg_ops *ops = s->endpoint->ops;
 	const struct neg_route *route = &s->neg->n.route;
 
-	if (++s->redirects > REDIRECTS_MAX) {
+	if (++s->redirects > NEG_REDIRECTS_MAX) {
 		session_refuse(s, REASON_REDIRECT, LEG_SERVER,
 		    "the database server redirects, and redirects again",
 		    "its listeners may point to each other", NULL);

@@ -574,7 +574,7 @@ follow(struct run *r)
 	struct redirect *to = &r->redirect;
 
 	step_begin(r, PROBE_REDIRECT);
-	if (++r->redirects > REDIRECTS_MAX) {
+	if (++r->redirects > NEG_REDIRECTS_MAX) {
 		step_failed(r, REASON_REDIRECT, "and on, over and over",
 		    "do its listeners point to each other?");
 		return false;
