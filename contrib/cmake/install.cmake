@@ -15,9 +15,10 @@ foreach(section 1 5 8)
 	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
-# A bridge: its scripts, beside what explains them.
-install(FILES contrib/nat-bridge/README.md contrib/nat-bridge/sysctl.conf
-	contrib/nat-bridge/keepalived.conf
+# A bridge: what explains it is where its links lead somewhere.
+install(FILES contrib/nat-bridge/README.md contrib/nat-bridge/keepalived.conf
+	DESTINATION ${CMAKE_INSTALL_DOCDIR}/contrib/nat-bridge)
+install(FILES contrib/nat-bridge/sysctl.conf
 	DESTINATION ${CMAKE_INSTALL_DATADIR}/dbtls/nat-bridge)
 install(PROGRAMS contrib/nat-bridge/bridge-up.sh
 	contrib/nat-bridge/bridge-down.sh contrib/nat-bridge/bridge-check.sh
