@@ -516,11 +516,13 @@ const char *
 tls_group(const struct tls *t)
 {
 	const char *name = NULL;
-	long id;
+	long id = 0;
 
 	if (t->taken != NULL)
 		return t->group;
-	id = SSL_get_negotiated_group(t->ssl);
+	/* It asks the session, without looking whether there is one. */
+	if (SSL_get_session(t->ssl) != NULL)
+		id = SSL_get_negotiated_group(t->ssl);
 	if (id > 0)
 		name = SSL_group_to_name(t->ssl, (int)id);
 	return name == NULL ? "" : name;
