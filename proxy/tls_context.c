@@ -36,8 +36,11 @@ static const char *const tls_default_groups[] = {
 
 /* OpenSSL's own put AES-256 first, which takes a quarter more of the CPU for
  * the data and is no safer for it: these come first where nothing is said of
- * ciphers.  The rest are OpenSSL's, after them. */
-#define TLS_SUITES_FIRST "TLS_AES_128_GCM_SHA256:"
+ * ciphers.  The rest are OpenSSL's, after them; of a list of suites it would
+ * keep every repetition, so that is written out. */
+#define TLS_SUITES                                       \
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:" \
+	"TLS_CHACHA20_POLY1305_SHA256"
 #define TLS_CIPHERS_FIRST \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 
@@ -154,43 +157,23 @@ tls_set_versions(struct tls_context *c, struct err *err)
 }
 
 static int
-tls_compose_list(const struct tls_context *c, const char *setting, char *all,
-    size_t size, const char *const parts[3], struct err *err)
-{
-	int n = snprintf(all, size, "%s%s%s", parts[0], parts[1], parts[2]);
-
-	if (n >= 0 && (size_t)n < size)
-		return 0;
-	return err_set(err, "endpoint %s: %s%s: too long", c->endpoint->name,
-	    c->leg == LEG_CLIENT ? "client_" : "", setting);
-}
-
-static int
 tls_set_ciphers(struct tls_context *c, struct err *err)
 {
 	const char *list = c->settings->ciphers;
 	const char *suites = c->settings->ciphersuites;
-	const char *const ciphers_parts[] = {
-		list == NULL ? TLS_CIPHERS_FIRST : "",
-		list == NULL ? OSSL_default_cipher_list() : list,
-		TLS_CIPHERS_NEVER,
-	};
-	const char *const suites_parts[] = {
-		suites == NULL ? TLS_SUITES_FIRST : "",
-		suites == NULL ? OSSL_default_ciphersuites() : suites,
-		"",
-	};
 	char all[TLS_LIST_MAX];
+	int n;
 
-	if (tls_compose_list(c, "tls.ciphers", all, sizeof(all), ciphers_parts,
-		err) == -1)
-		return -1;
+	n = snprintf(all, sizeof(all), "%s%s" TLS_CIPHERS_NEVER,
+	    list == NULL ? TLS_CIPHERS_FIRST : "",
+	    list == NULL ? OSSL_default_cipher_list() : list);
+	if (n < 0 || (size_t)n >= sizeof(all))
+		return err_set(err, "endpoint %s: %stls.ciphers: too long",
+		    c->endpoint->name, c->leg == LEG_CLIENT ? "client_" : "");
 	if (SSL_CTX_set_cipher_list(c->ssl, all) != 1)
 		return tls_context_error(c, "tls.ciphers", err);
-	if (tls_compose_list(c, "tls.ciphersuites", all, sizeof(all),
-		suites_parts, err) == -1)
-		return -1;
-	if (SSL_CTX_set_ciphersuites(c->ssl, all) != 1)
+	if (SSL_CTX_set_ciphersuites(c->ssl,
+		suites == NULL ? TLS_SUITES : suites) != 1)
 		return tls_context_error(c, "tls.ciphersuites", err);
 	/* After the ciphers, which may name a level themselves. */
 	SSL_CTX_set_security_level(c->ssl, c->settings->seclevel);

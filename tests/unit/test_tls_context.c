@@ -127,6 +127,7 @@ effective_says_what_openssl_has(void)
 	CU_ASSERT_EQUAL(eff.seclevel, 2);
 	CU_ASSERT_FALSE(eff.legacy);
 	CU_ASSERT_EQUAL(strncmp(eff.ciphers, "TLS_AES_128_GCM_SHA256:", 23), 0);
+	CU_ASSERT_PTR_NULL(strstr(eff.ciphers + 1, "TLS_AES_128_GCM_SHA256"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(eff.groups, "X25519"));
 	tls_context_free(c);
 
