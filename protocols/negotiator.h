@@ -132,7 +132,8 @@ struct neg_tls {
 	const char *not_tls;
 	/* It begins anew on a leg of the server's that has TLS already: that is
 	 * given up without an alert, and nothing of it may be unread.  All that
-	 * is demanded of the first handshake is demanded of this one. */
+	 * is demanded of the first handshake is demanded of this one, and the
+	 * same certificate besides. */
 	bool anew;
 	/* Toward a server: no session of an earlier connection is resumed.  Nor
 	 * is one wherever the above says that a handshake is a special one.

@@ -271,6 +271,7 @@ leg_renew_tls(struct leg *leg, struct tls *tls)
 	bool rests = tls_rests(leg->tls);
 
 	assert(leg->state == LEG_SECURED && !leg->shut && !leg->kernel);
+	tls_same_leaf(tls, leg->tls);
 	tls_free(leg->tls);
 	leg->tls = tls;
 	leg->state = LEG_SECURING;

@@ -106,8 +106,9 @@ bool leg_want_write(struct leg *leg, bool want);
 bool leg_start_tls(struct leg *leg, struct tls *tls, struct rd unread)
     __attribute__((warn_unused_result));
 /* TLS begins anew on a leg that has it: what there was is given up without an
- * alert, as if it had never been.  Takes `tls`.  False if some of it has come
- * and was not read: that would be lost, or taken for the new handshake's. */
+ * alert, as if it had never been; but the server has to show the certificate
+ * that it showed then.  Takes `tls`.  False if some of it has come and was not
+ * read: that would be lost, or taken for the new handshake's. */
 bool leg_renew_tls(struct leg *leg, struct tls *tls)
     __attribute__((warn_unused_result));
 /* From now on it is in clear again, without an alert to say so: for a leg

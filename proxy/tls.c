@@ -552,6 +552,12 @@ tls_leaf(const struct tls *t, uint8_t digest[32])
 	return t->leaf_known;
 }
 
+void
+tls_same_leaf(struct tls *t, const struct tls *first)
+{
+	t->leaf_known = tls_leaf(first, t->leaf);
+}
+
 bool
 tls_identity_asked(const struct tls *t)
 {

@@ -218,6 +218,9 @@ const char *tls_alpn(const struct tls *t);  /* selected; "" if none */
 /* SHA-256 of the leaf of this leg: the peer's toward a server, our own toward
  * a client.  False if there is none. */
 bool tls_leaf(const struct tls *t, uint8_t digest[32]);
+/* Before its handshake: the server has to show the certificate that it showed
+ * on `first`, of the same socket, besides all that is demanded anyhow. */
+void tls_same_leaf(struct tls *t, const struct tls *first);
 
 /* Has the server asked for a certificate of ours? */
 bool tls_identity_asked(const struct tls *t);

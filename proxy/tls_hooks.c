@@ -39,6 +39,38 @@ tls_leaf_is_new(struct tls *t, const X509 *leaf)
 	return memcmp(t->leaf, digest, sizeof(t->leaf)) != 0;
 }
 
+/* A handshake that begins anew is told of like any other; a renegotiation has
+ * no verdict of its own. */
+static bool
+tls_refuse_leaf(struct tls *t)
+{
+	struct cert_verdict *v = &t->told->verdict;
+
+	(void)snprintf(v->text, sizeof(v->text),
+	    "server showed another certificate in its second handshake than in "
+	    "its first");
+	(void)snprintf(v->hint, sizeof(v->hint),
+	    "give the listener and the server processes that it hands "
+	    "connections to the same wallet");
+	v->accepted = false;
+	v->reason = REASON_PIN_MISMATCH;
+	v->x509_error = X509_V_ERR_APPLICATION_VERIFICATION;
+	v->depth = 0;
+	v->verified = VERIFIED_NONE;
+	return false;
+}
+
+static bool
+tls_judge(struct tls *t, STACK_OF(X509) *sent, bool same_leaf)
+{
+	const struct tls_context *c = t->context;
+
+	t->judged = true;
+	return trust_judge(c->trust, c->store, sent, tls_target(t), 0,
+		   &t->told->verdict) &&
+	    (same_leaf || tls_refuse_leaf(t));
+}
+
 static void
 tls_keep_chain(struct tls *t, STACK_OF(X509) *sent)
 {
@@ -55,19 +87,19 @@ tls_on_chain(X509_STORE_CTX *ctx, void *arg)
 	    SSL_get_ex_data_X509_STORE_CTX_idx());
 	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
 	struct tls *t = ssl == NULL ? NULL : SSL_get_app_data(ssl);
+	bool changed;
 
 	if (t == NULL || c->trust == NULL || sk_X509_num(sent) < 1)
 		return tls_refuse_chain(ctx, X509_V_ERR_UNSPECIFIED);
 	if (c->keep_chain)
 		tls_keep_chain(t, sent);
-	if (c->leg == LEG_SERVER &&
-	    tls_leaf_is_new(t, sk_X509_value(sent, 0))) {
+	changed =
+	    c->leg == LEG_SERVER && tls_leaf_is_new(t, sk_X509_value(sent, 0));
+	if (changed && !t->how->anew) {
 		t->leaf_changed = true;
 		return tls_refuse_chain(ctx, X509_V_ERR_CERT_REJECTED);
 	}
-	t->judged = true;
-	if (!trust_judge(c->trust, c->store, sent, tls_target(t), 0,
-		&t->told->verdict))
+	if (!tls_judge(t, sent, !changed))
 		return tls_refuse_chain(ctx, t->told->verdict.x509_error);
 	X509_STORE_CTX_set_error(ctx, X509_V_OK);
 	return 1;

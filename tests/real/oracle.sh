@@ -154,14 +154,15 @@ add() { # NAME plain|secret|other HOST:PORT MODE [SETTINGS]
 	ENGINE=oracle endpoint "$1" "$p" "$3" "$4" "$trust ${5:-}"
 }
 
-member_make() { # NAME: ora1.db has a certificate for ora1.db.internal
+# ora1.db has a certificate for ora1.db.internal, or for that of OTHER.
+member_make() { # NAME [OTHER]
 	openssl req -new -newkey rsa:2048 -nodes \
 		-subj "/C=DE/O=Example/CN=$1" -keyout "$PKI/$1.key" \
 		-out "$WORK/$1.csr" 2>/dev/null &&
 		openssl x509 -req -in "$WORK/$1.csr" -CA "$PKI/ca.crt" \
 			-CAkey "$PKI/ca.key" -days 30 -set_serial "0x${RANDOM}7" \
 			-out "$PKI/$1.crt" 2>/dev/null -extfile \
-			<(echo "subjectAltName=DNS:$1.internal") &&
+			<(echo "subjectAltName=DNS:${2:-$1}.internal") &&
 		cp "$PKI/$1.crt" "$PKI/$1.chain.pem"
 }
 
@@ -260,6 +261,11 @@ rules_start() {
 	double then-ora2 other --service again=resend8,accept \
 		$(double_tls ora1.db) --second "$PKI/ora2.db.chain.pem" \
 		"$PKI/ora2.db.key"
+	# The name and the CA are right, and it is another certificate.
+	member_make renewed ora1.db
+	double then-renewed other --service again=resend8,accept \
+		$(double_tls ora1.db) --second "$PKI/renewed.chain.pem" \
+		"$PKI/renewed.key"
 	for name in 315 317 318; do
 		double v$name other --service accept=accept --oob \
 			--version $name $(double_tls ora1.db)
@@ -272,12 +278,13 @@ rules_start() {
 rules_endpoints() {
 	local name host=ora1.db.internal
 	for name in ora1 mtls bits v315 v317 v318 then-unknown then-expired \
-		then-other then-ora2; do
+		then-other then-ora2 then-renewed; do
 		add "to-$name" other "$host:${port[$name]}" verify-full \
 			'timeouts = { handshake = 4.0; };'
 	done
 	add to-oob other "$host:${port[oob]}" none
 	add to-require other "$host:${port[ora1]}" require
+	add require-then-renewed other "$host:${port[then-renewed]}" require
 	add to-listed other "$host:${port[ora1]}" verify-full \
 		'oracle = { redirect_allow = [ "*.other.internal" ]; };'
 	add to-identity other "$host:${port[mtls]}" verify-full \
@@ -350,7 +357,10 @@ second_handshakes() {
 		expired expired
 		other name_mismatch
 		ora2 name_mismatch
+		renewed pin_mismatch
 	TABLE
+	refused "the second certificate is another, under require" \
+		require-then-renewed again pin_mismatch 29024
 	check "four times anew" '^accept ' raw to-ora1 clear resend84 connect
 	check "four times again" '^accept ' raw to-ora1 clear resend4 connect
 	refused "and no fifth" to-ora1 resend5 protocol 28860
@@ -363,7 +373,7 @@ second_handshakes() {
 	refused "another server_dn" to-other-dn accept name_mismatch 29024
 	check "a byte at a time" '^accept ' raw to-bits clear redirect8 connect
 	check_rules "no session that was given up is used" ora1 mtls bits \
-		then-unknown then-ora2
+		then-unknown then-ora2 then-renewed
 }
 
 connects() {

@@ -213,6 +213,57 @@ require_checks_the_pin_and_nothing_else(void)
 	world_endpoint_free(e);
 }
 
+static void
+begin_anew(struct wire *w, const struct endpoint *e, const struct keypair *own)
+{
+	static const struct neg_tls anew = { .anew = true };
+	struct tls *first = w->tls;
+
+	w->tls = NULL;
+	CU_ASSERT_EQUAL(SSL_CTX_use_cert_and_key(SSL_get_SSL_CTX(w->peer),
+			    own->leaf, own->key, own->chain, 1),
+	    1);
+	wire_again(w, &anew, e->servers, NULL);
+	tls_same_leaf(w->tls, first);
+	tls_free(first);
+	wire_shake(w);
+}
+
+/* However good another one is; what is wrong with it comes first. */
+static void
+second_handshake_shows_the_same_certificate(void)
+{
+	static const enum ssl_mode modes[] = { SSL_MODE_REQUIRE,
+		SSL_MODE_VERIFY_CA, SSL_MODE_VERIFY_FULL };
+	struct endpoint *e;
+	struct wire w;
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		e = world_endpoint(modes[i], world.ca, WORLD_NAME);
+		wire_open(&w, e, LEG_SERVER, NULL,
+		    world_peer(true, world.good[1]));
+		wire_shake(&w);
+		CU_ASSERT_EQUAL(w.result, TLS_DONE);
+		begin_anew(&w, e, world.good[1]);
+		CU_ASSERT_EQUAL(w.result, TLS_DONE);
+		begin_anew(&w, e, world.good[0]);
+		expect_failure(&w, REASON_PIN_MISMATCH, "another certificate",
+		    "same wallet");
+		CU_ASSERT_EQUAL(tls_verdict(w.tls)->verified, VERIFIED_NONE);
+		CU_ASSERT_STRING_NOT_EQUAL(w.peer_error, "");
+		wire_close(&w);
+		world_endpoint_free(e);
+	}
+	e = world_full();
+	wire_open(&w, e, LEG_SERVER, NULL, world_peer(true, world.good[0]));
+	wire_shake(&w);
+	begin_anew(&w, e, world.stranger);
+	expect_failure(&w, REASON_UNTRUSTED, "server certificate", NULL);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 /* What a refused server gets to see is an alert, and nothing of the data. */
 static void
 refused_server_gets_no_data(void)
@@ -717,6 +768,7 @@ static CU_TestInfo tests[] = {
 	TEST(sni_is_not_sent_without_a_name),
 	TEST(verdict_by_mode_and_certificate),
 	TEST(require_checks_the_pin_and_nothing_else),
+	TEST(second_handshake_shows_the_same_certificate),
 	TEST(refused_server_gets_no_data),
 	TEST(anonymous_server_is_refused),
 	TEST(chain_is_kept_only_on_demand),
