@@ -743,6 +743,39 @@ check_listens(const struct draft *const d[2], const struct endpoint *const e[2],
 		(void)check_listen(d, e, i, p);
 }
 
+/* The first of its servers that is a listener of the other; SIZE_MAX: none.
+ * What is transparent goes where its client went. */
+static size_t
+server_at(const struct endpoint *e, const struct endpoint *other)
+{
+	static const struct address unknown = { .len = 0 };
+	size_t i;
+
+	for (i = 0; e->transparent == TRANSPARENT_OFF && i < e->nservers; i++) {
+		if (e->servers[i].fixed.len != 0 &&
+		    endpoint_listens_at(other, &unknown, &e->servers[i].fixed))
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+/* One against itself, or against one that comes before it.  A name is found
+ * out when it is dialled. */
+static void
+check_round(const struct draft *const d[2], const struct endpoint *const e[2],
+    struct problems *p)
+{
+	size_t to = server_at(e[1], e[0]);
+
+	if (to == SIZE_MAX || server_at(e[0], e[1]) == SIZE_MAX)
+		return;
+	draft_problem(d[1]->children[to], SETTING_SERVER_ADDRESS, false, p,
+	    "\"%s\" is where endpoint %s listens%s: each connection would make "
+	    "another, without end",
+	    e[1]->servers[to].text, e[0]->name,
+	    e[0] == e[1] ? "" : ", whose server is this endpoint");
+}
+
 void
 rules_check_together(struct draft *const *drafts, struct endpoint *const *list,
     size_t n, struct problems *p)
@@ -759,6 +792,7 @@ rules_check_together(struct draft *const *drafts, struct endpoint *const *list,
 			const struct endpoint *e[2] = { list[j], list[i] };
 
 			check_listens(d, e, p);
+			check_round(d, e, p);
 			if (i != j)
 				rules_check_destinations(d, e, p);
 		}

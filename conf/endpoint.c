@@ -74,6 +74,34 @@ ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why)
 	return false;
 }
 
+/* A listener on all addresses is on those of this machine: a connection to
+ * another leaves from an address that is not its own. */
+static bool
+is_reached_by(const struct address *listen, const struct address *from,
+    const struct address *to)
+{
+	if (address_is_unix(listen) || address_is_unix(to))
+		return address_equal(listen, to);
+	if (address_port(listen) != address_port(to))
+		return false;
+	if (address_is_wildcard(listen))
+		return address_is_loopback(to) || address_same_ip(from, to);
+	return address_same_ip(listen, to);
+}
+
+bool
+endpoint_listens_at(const struct endpoint *e, const struct address *from,
+    const struct address *to)
+{
+	size_t i;
+
+	for (i = 0; i < e->nlistens; i++) {
+		if (is_reached_by(&e->listens[i], from, to))
+			return true;
+	}
+	return false;
+}
+
 bool
 endpoint_may_ktls(const struct endpoint *e, const char **why)
 {

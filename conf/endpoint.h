@@ -187,6 +187,11 @@ const char *endpoint_client_leg(const struct endpoint *e);
  * engine's settings are?  There are then as many. */
 bool endpoint_pairs(const struct endpoint *e);
 
+/* Is a connection from there to there one to a listener of this endpoint?  Of
+ * an address that is not known yet (length 0) only what is so anyhow. */
+bool endpoint_listens_at(const struct endpoint *e, const struct address *from,
+    const struct address *to);
+
 /* May records of its sessions be the kernel's at all, with this engine and
  * these legs?  If not, `why` (unless NULL) goes on from "because". */
 bool endpoint_may_ktls(const struct endpoint *e, const char **why);

@@ -271,32 +271,6 @@ redirect_is_among(const struct redirect *r, const struct address *list,
 	return false;
 }
 
-/* A listener on all addresses is on those of this machine: a connection to
- * another leaves from an address that is not its own. */
-static bool
-is_reached_by(const struct address *listen, const struct address *from,
-    const struct address *to)
-{
-	if (address_is_unix(listen) || address_port(listen) != address_port(to))
-		return false;
-	if (address_is_wildcard(listen))
-		return address_is_loopback(to) || address_same_ip(from, to);
-	return address_same_ip(listen, to);
-}
-
-bool
-redirect_comes_back(const struct endpoint *e, const struct address *from,
-    const struct address *to)
-{
-	size_t i;
-
-	for (i = 0; e->ops->redirects != NULL && i < e->nlistens; i++) {
-		if (is_reached_by(&e->listens[i], from, to))
-			return true;
-	}
-	return false;
-}
-
 const char *
 redirect_words(enum redirect_way way)
 {

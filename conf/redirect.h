@@ -55,12 +55,6 @@ void redirect_judge(struct redirect *r, const struct server *of,
 bool redirect_is_among(const struct redirect *r, const struct address *list,
     size_t n);
 
-/* Is a connection from there to there one to this endpoint, which follows
- * redirects?  It would dial the server again, be sent on again, and so on until
- * no descriptor is left. */
-bool redirect_comes_back(const struct endpoint *e, const struct address *from,
-    const struct address *to);
-
 /* "a host of its own domain"; of what was refused, what it is not. */
 const char *redirect_words(enum redirect_way way);
 /* What to set where it was refused and should not have been. */

@@ -294,50 +294,47 @@ attempt_failed(struct dial *dial, int error, const char *why)
 	return ATTEMPT_FAILED;
 }
 
-/*
- * A TCP socket that connects to a port of this machine which the kernel has
- * just given to it is connected with itself, if nobody listens there: what we
- * say would come back as if a server had said it.
- */
+/* Would a connection that came to this endpoint dial again, and so on until no
+ * descriptor is left?  Its own, and where a server has sent us on, all that
+ * follow. */
 static bool
-is_self_connected(int fd)
+goes_round(const struct dial *dial, const struct endpoint *e)
 {
-	struct address ours = { .len = sizeof(ours.sa) };
-	struct address theirs = { .len = sizeof(theirs.sa) };
-
-	if (getsockname(fd, (struct sockaddr *)&ours.sa, &ours.len) == -1 ||
-	    getpeername(fd, (struct sockaddr *)&theirs.sa, &theirs.len) == -1)
-		return false;
-	return ours.sa.ss_family != AF_UNIX && ours.len == theirs.len &&
-	    memcmp(&ours.sa, &theirs.sa, ours.len) == 0;
+	return e == dial->endpoint ||
+	    (dial->choice.where == DIAL_REDIRECT && e->ops->redirects != NULL);
 }
 
-/* Has a server sent us on to ourselves? */
 static bool
-comes_back(const struct dial *dial)
+comes_back(const struct dial *dial, const struct address *ours)
 {
 	const struct config *c = dial->dialer->config;
-	struct address ours = { .len = sizeof(ours.sa) };
 	size_t i;
 
-	if (dial->choice.where != DIAL_REDIRECT ||
-	    getsockname(dial->fd, (struct sockaddr *)&ours.sa, &ours.len) == -1)
-		return false;
 	for (i = 0; i < c->nendpoints; i++) {
-		if (redirect_comes_back(c->endpoints[i], &ours,
+		if (goes_round(dial, c->endpoints[i]) &&
+		    endpoint_listens_at(c->endpoints[i], ours,
 			&dial->result.address))
 			return true;
 	}
 	return false;
 }
 
+/*
+ * A TCP socket that connects to a port of this machine which the kernel has
+ * just given to it is connected with itself, if nobody listens there: what we
+ * say would come back as if a server had said it.
+ */
 static enum attempt
 attempt_connected(struct dial *dial)
 {
-	if (comes_back(dial))
+	struct address ours = { .len = sizeof(ours.sa) };
+
+	if (getsockname(dial->fd, (struct sockaddr *)&ours.sa, &ours.len) == -1)
+		return attempt_failed(dial, errno, NULL);
+	if (comes_back(dial, &ours))
 		return attempt_failed(dial, ECONNREFUSED,
 		    "is a listener of this proxy itself");
-	if (is_self_connected(dial->fd))
+	if (address_equal(&ours, &dial->result.address))
 		return attempt_failed(dial, ECONNREFUSED,
 		    "connection refused (it came back to itself)");
 	return ATTEMPT_CONNECTED;

@@ -810,6 +810,23 @@ const struct row together_rows[] = {
 	{ ONE("listen = [ \"unix:/a\", \"unix:/a\" ]; server = \"a\"; "),
 	    "endpoints[0].listen",
 	    "\"unix:/a\" is used twice" },
+	{ ONE("listen = \"127.0.0.1:1\"; server = \"127.0.0.1:1\"; "),
+	    "endpoints[0].server.address",
+	    "\"127.0.0.1:1\" is where endpoint a listens: each connection "
+	    "would make another, without end" },
+	{ ONE("listen = \"0.0.0.0:1\"; server = ( \"a\", { address = "
+	      "\"127.0.0.5:1\"; } ); "),
+	    "endpoints[0].server[1].address",
+	    "\"127.0.0.5:1\" is where endpoint a listens" },
+	{ ONE("listen = \"unix:/a\"; server = \"unix:/a\"; "),
+	    "endpoints[0].server.address",
+	    "\"unix:/a\" is where endpoint a listens" },
+	{ "endpoints = ( " NAMED("a", "listen = \"127.0.0.1:1\"; server = "
+	  "\"127.0.0.1:2\"; ") ",\n" NAMED("b", "listen = \"127.0.0.1:2\"; "
+	  "server = \"127.0.0.1:1\"; ") " );",
+	    "endpoints[1].server.address",
+	    "\"127.0.0.1:1\" is where endpoint a listens, whose server is "
+	    "this endpoint" },
 	{ PAIRS("[ \"127.0.0.1:1\", \"127.0.0.1:2\" ]", "\"a\"", ""),
 	    "endpoints[0].listen",
 	    "has 2 addresses, and there is 1 server: as the settings in "

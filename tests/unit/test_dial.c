@@ -779,6 +779,39 @@ redirect_to_ourselves_is_not_followed(void)
 	world_fini(&w);
 }
 
+/* Whatever its name is in the configuration. */
+static void
+own_listener_is_no_server(void)
+{
+	static const struct fake_record zone[] = {
+		{ "db.one.test", FAKE_A, "127.0.0.1", 9 },
+	};
+	struct endpoint *endpoints[1];
+	struct address listen;
+	struct world w;
+	uint16_t port = 0;
+	int fd;
+
+	world_init(&w);
+	fake_dns_set(w.dns, zone, COUNT(zone));
+	fd = listen_on("127.0.0.1", &port, 8);
+	add_server(&w, "db.one.test", port);
+	endpoints[0] = &w.endpoint;
+	w.endpoint.listens = &listen;
+	w.endpoint.nlistens = 1;
+	w.config.endpoints = endpoints;
+	w.config.nendpoints = COUNT(endpoints);
+	inet_address(&listen, "0.0.0.0", port);
+	check(&w, NULL, REASON_CONNECT,
+	    format("cannot connect to db.one.test:%u: 127.0.0.1 is a listener "
+		   "of this proxy itself",
+		port));
+	inet_address(&listen, "127.0.0.2", port);
+	check(&w, NULL, REASON_NONE, format("127.0.0.1:%u", port));
+	(void)close(fd);
+	world_fini(&w);
+}
+
 static bool
 always_pairs(const void *options)
 {
@@ -1149,6 +1182,7 @@ main(void)
 		TEST(redirect_is_reached_where_it_leads),
 		TEST(redirect_to_an_address_must_be_proven),
 		TEST(redirect_to_ourselves_is_not_followed),
+		TEST(own_listener_is_no_server),
 		TEST(one_server_is_not_exchanged_for_another),
 		TEST(nth_of_all_addresses),
 		TEST(unix_server_is_reached),

@@ -319,6 +319,47 @@ servers_go_by_one_name_or_by_their_host(void)
 	CU_ASSERT_PTR_NULL(server_called(&s));
 }
 
+/* A listener on all addresses has none of other machines. */
+static void
+own_listeners_are_known(void)
+{
+	static const struct {
+		const char *listen, *from, *to; /* from: NULL, not known */
+		bool there;
+	} ways[] = {
+		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.1:1521", true },
+		{ "10.0.0.1:1521", NULL, "10.0.0.1:1521", true },
+		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.1:1522", false },
+		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.2:1521", false },
+		{ "0.0.0.0:1521", "10.0.0.1:4", "10.0.0.1:1521", true },
+		{ "0.0.0.0:1521", "10.0.0.1:4", "10.0.0.2:1521", false },
+		{ "0.0.0.0:1521", NULL, "10.0.0.2:1521", false },
+		{ "0.0.0.0:1521", "127.0.0.1:4", "127.0.0.5:1521", true },
+		{ "0.0.0.0:1521", NULL, "127.0.0.5:1521", true },
+		{ "[::]:1521", "10.0.0.1:4", "10.0.0.1:1521", true },
+		{ "[::]:1521", "[fd00::1]:4", "[fd00::1]:1521", true },
+		{ "[::]:1521", "[fd00::1]:4", "[fd00::2]:1521", false },
+		{ "10.0.0.1:1521", "[::1]:4", "[::ffff:10.0.0.1]:1521", true },
+		{ "unix:/run/x", "10.0.0.1:4", "10.0.0.1:1521", false },
+		{ "unix:/run/x", NULL, "unix:/run/x", true },
+		{ "unix:/run/x", NULL, "unix:/run/y", false },
+		{ "0.0.0.0:1521", NULL, "unix:/run/y", false },
+	};
+	struct address listen, from, to;
+	struct endpoint e = { .listens = &listen, .nlistens = 1 };
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(ways); i++) {
+		listen = parsed(ways[i].listen);
+		from = (struct address){ .len = 0 };
+		if (ways[i].from != NULL)
+			from = parsed(ways[i].from);
+		to = parsed(ways[i].to);
+		CU_ASSERT_EQUAL(endpoint_listens_at(&e, &from, &to),
+		    ways[i].there);
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{ "addresses_are_written_as_they_are_read",
 	    addresses_are_written_as_they_are_read },
@@ -336,6 +377,7 @@ static CU_TestInfo tests[] = {
 	{ "modes_that_fall_back_are_refused_with_reason",
 	    modes_that_fall_back_are_refused_with_reason },
 	{ "policy_follows_mode_and_engine", policy_follows_mode_and_engine },
+	{ "own_listeners_are_known", own_listeners_are_known },
 	{ "servers_go_by_one_name_or_by_their_host",
 	    servers_go_by_one_name_or_by_their_host },
 	CU_TEST_INFO_NULL,

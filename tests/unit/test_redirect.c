@@ -55,54 +55,6 @@ judge(struct redirect *r, const struct server *of, const char *listed,
 	return r->way;
 }
 
-static const struct neg_hosts *
-follows(const void *options)
-{
-	(void)options;
-	return NULL;
-}
-
-/* A listener on all addresses has none of other machines. */
-static void
-own_listeners_are_known(void)
-{
-	static const struct {
-		const char *listen, *from, *to;
-		bool back;
-	} ways[] = {
-		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.1:1521", true },
-		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.1:1522", false },
-		{ "10.0.0.1:1521", "10.0.0.9:4", "10.0.0.2:1521", false },
-		{ "0.0.0.0:1521", "10.0.0.1:4", "10.0.0.1:1521", true },
-		{ "0.0.0.0:1521", "10.0.0.1:4", "10.0.0.2:1521", false },
-		{ "0.0.0.0:1521", "127.0.0.1:4", "127.0.0.5:1521", true },
-		{ "[::]:1521", "10.0.0.1:4", "10.0.0.1:1521", true },
-		{ "[::]:1521", "[fd00::1]:4", "[fd00::1]:1521", true },
-		{ "[::]:1521", "[fd00::1]:4", "[fd00::2]:1521", false },
-		{ "10.0.0.1:1521", "[::1]:4", "[::ffff:10.0.0.1]:1521", true },
-		{ "unix:/run/x", "10.0.0.1:4", "10.0.0.1:1521", false },
-	};
-	struct neg_ops ops = { .redirects = follows };
-	struct address listen, from, to;
-	struct endpoint e = { .ops = &ops, .listens = &listen, .nlistens = 1 };
-	struct err err;
-	size_t i;
-
-	for (i = 0; i < COUNT(ways); i++) {
-		CU_ASSERT_EQUAL(address_parse(ways[i].listen, &listen, &err),
-		    0);
-		CU_ASSERT_EQUAL(address_parse(ways[i].from, &from, &err), 0);
-		CU_ASSERT_EQUAL(address_parse(ways[i].to, &to, &err), 0);
-		CU_ASSERT_EQUAL(redirect_comes_back(&e, &from, &to),
-		    ways[i].back);
-	}
-	/* Where nothing is followed nothing goes round. */
-	ops.redirects = NULL;
-	CU_ASSERT_EQUAL(address_parse(ways[0].listen, &listen, &err), 0);
-	CU_ASSERT_EQUAL(address_parse(ways[0].to, &to, &err), 0);
-	CU_ASSERT_FALSE(redirect_comes_back(&e, &to, &to));
-}
-
 struct row {
 	const char *own;    /* the configured host */
 	const char *listed; /* NULL: nothing */
@@ -370,7 +322,6 @@ static CU_TestInfo tests[] = {
 	    an_address_is_looked_for_whatever_its_port },
 	{ "a_socket_has_only_what_is_listed",
 	    a_socket_has_only_what_is_listed },
-	{ "own_listeners_are_known", own_listeners_are_known },
 	{ "entries_of_lists_are_checked", entries_of_lists_are_checked },
 	CU_TEST_INFO_NULL,
 };
