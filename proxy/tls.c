@@ -422,6 +422,7 @@ tls_rekey(struct tls *t, size_t len)
 	if (t->records - grace < t->context->rekey_records)
 		return true;
 	t->records = 0;
+	t->messages = 0; /* OpenSSL's steps over ours are counted with them */
 	return tls_next_key(t, SSL_KEY_UPDATE_NOT_REQUESTED);
 }
 

@@ -642,6 +642,27 @@ key_updates_without_end_are_not_gone_through(void)
 	world_endpoint_free(e);
 }
 
+/* Those of our own are nothing that the peer has done, however long it is that
+ * it says nothing. */
+static void
+our_own_key_updates_are_without_end(void)
+{
+	struct endpoint *e = world_full();
+	uint8_t got[64];
+	struct wire w;
+	size_t len, i;
+
+	e->rekey_records = 1;
+	wire_open_good_version(&w, e, TLS1_3_VERSION);
+	for (i = 0; i < UPDATES_TOO_MANY; i++) {
+		CU_ASSERT_EQUAL_FATAL(wire_write(&w, "x", 1), TLS_DONE);
+		(void)wire_peer_read(&w, got, sizeof(got), &len);
+	}
+	expect_exchange(&w);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
 /*
  * Renegotiation
  */
@@ -979,6 +1000,7 @@ static CU_TestInfo tests[] = {
 	TEST(answers_wait_for_room),
 	TEST(flood_of_requests_is_bounded),
 	TEST(key_updates_without_end_are_not_gone_through),
+	TEST(our_own_key_updates_are_without_end),
 	TEST(renegotiation_is_refused_to_servers),
 	TEST(renegotiation_is_refused_to_clients),
 	TEST(redshift_may_renegotiate),
