@@ -166,15 +166,33 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 		tls_context_tidy(w->contexts[LEG_CLIENT][i]);
 }
 
+/* 0: this thread is to do it now; else how many seconds it had better wait. */
+static long long
+trim_later(struct proxy *p)
+{
+	long long last = atomic_load(&p->trimmed);
+	long long now = (long long)times_now();
+
+	if (last != 0 && now < last + WORKER_TRIM_EVERY)
+		return last + WORKER_TRIM_EVERY - now;
+	return atomic_compare_exchange_strong(&p->trimmed, &last, now)
+	    ? 0
+	    : WORKER_TRIM_EVERY;
+}
+
 static void
 on_trim(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
+	struct timeval later = { .tv_sec = (time_t)trim_later(w->proxy) };
 
 	(void)fd;
 	(void)what;
+	if (later.tv_sec != 0 && event_add(w->trim, &later) == 0)
+		return;
 	w->handshakes = 0;
-	(void)malloc_trim(0);
+	if (later.tv_sec == 0)
+		(void)malloc_trim(0);
 }
 
 static void

@@ -49,6 +49,7 @@ struct proxy {
 	struct members **members;
 	atomic_ullong next_session; /* ids, from 1 */
 	atomic_uint sessions;       /* adopted by any worker, not released */
+	atomic_llong trimmed;       /* seconds, of times_now(); see below */
 	atomic_bool draining;       /* new connections are turned away */
 	atomic_uint undrained; /* workers that have yet to stop accepting */
 	unsigned max_sessions; /* configured, or what descriptors allow */
@@ -118,9 +119,11 @@ struct worker *worker_least_loaded(struct worker *w);
 
 /* For the session: a handshake has ended well.  It took many times what is left
  * of it, and what it gave back lies in between: the system has that back in a
- * while, if there were enough of them. */
+ * while, if there were enough of them.  That goes through the heap of every
+ * thread, and nobody is served meanwhile: it is done once a minute at most. */
 #define WORKER_TRIM_HANDSHAKES 128
 #define WORKER_TRIM_SECONDS    2
+#define WORKER_TRIM_EVERY      60
 static inline void
 worker_secured(struct worker *w)
 {

@@ -330,6 +330,7 @@ proxy_new(const struct config *c, struct err *err)
 	}
 	p->config = config_retain(c);
 	atomic_init(&p->next_session, 1);
+	atomic_init(&p->trimmed, 0);
 	atomic_init(&p->sessions, 0);
 	atomic_init(&p->draining, false);
 	atomic_init(&p->undrained, 0);
