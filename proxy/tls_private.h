@@ -164,7 +164,9 @@ bool tls_take(struct tls *t);
 void tls_take_forget(struct tls *t); /* the secrets */
 /* A NewSessionTicket, with its head: the SSL object is told if it is kept. */
 void tls_take_ticket(struct tls *t, const uint8_t *message, size_t len);
-/* The SSL object, if tickets were all that it was kept for. */
+/* The SSL object of a connection that was taken over goes: in any case, or if
+ * tickets were all that it was kept for and none is wanted any more. */
+void tls_take_release(struct tls *t);
 void tls_take_spare(struct tls *t);
 
 /* tls_direct.c: as tls.h has them, of a connection that was taken over. */

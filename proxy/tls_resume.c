@@ -17,8 +17,10 @@
 #define RESUME_TICKETS_MAX 8
 /* So many connections in a row without a ticket, and none is waited for. */
 #define RESUME_DRY_MAX 8
-/* So many wait at a time: more than are needed, should some wait in vain. */
-#define RESUME_WAITING_MAX 32
+/* So many wait at a time; one that has been given something, or has waited for
+ * so many seconds, makes room for another. */
+#define RESUME_WAITING_MAX     32
+#define RESUME_WAITING_SECONDS ((time_t)5)
 /* A longer ticket is none: a hello has to carry it. */
 #define RESUME_TICKET_LEN_MAX ((size_t)16384)
 
@@ -64,8 +66,9 @@ struct resume_server {
 
 	struct resume_tickets tickets; /* newest first */
 	unsigned n;
-	unsigned dry;     /* connections in a row that brought no ticket */
-	unsigned waiting; /* tls_resume_wait() */
+	unsigned dry; /* connections in a row that brought no ticket */
+	TAILQ_HEAD(, tls) waiting; /* tls_resume_wait(), the longest first */
+	unsigned nwaiting;
 	unsigned strikes; /* of it in a row when it was offered a session */
 	double shy_for;   /* the last time; 0: it has resumed one since */
 	double shy_until; /* of times_now() */
@@ -195,6 +198,7 @@ server_add(struct tls_resume *r, const struct tls *t,
 	if (r->n == RESUME_SERVERS_MAX)
 		server_forget(TAILQ_LAST(&r->servers, resume_servers));
 	TAILQ_INIT(&server->tickets);
+	TAILQ_INIT(&server->waiting);
 	server->references = 1;
 	server->home = r;
 	server->server = t->server;
@@ -308,14 +312,35 @@ tls_resume_wants(const struct tls *t)
 	    server->n < RESUME_TICKETS_MAX && server->dry < RESUME_DRY_MAX;
 }
 
+/* One whose waiting is of no more use than another's; NULL: none. */
+static struct tls *
+server_waits_enough(const struct resume_server *server)
+{
+	time_t since = time(NULL) - RESUME_WAITING_SECONDS;
+	struct tls *t;
+
+	TAILQ_FOREACH(t, &server->waiting, resuming.waiting) {
+		if (t->resuming.given || t->resuming.since <= since)
+			return t;
+	}
+	return NULL;
+}
+
 bool
 tls_resume_wait(struct tls *t)
 {
 	struct resume_server *server = t->resuming.server;
+	struct tls *other;
 
-	if (!tls_resume_wants(t) || server->waiting == RESUME_WAITING_MAX)
+	if (!tls_resume_wants(t))
 		return false;
-	server->waiting++;
+	if (server->nwaiting == RESUME_WAITING_MAX) {
+		if ((other = server_waits_enough(server)) == NULL)
+			return false;
+		tls_take_release(other);
+	}
+	TAILQ_INSERT_TAIL(&server->waiting, t, resuming.waiting);
+	server->nwaiting++;
 	t->resuming.waits = true;
 	return true;
 }
@@ -323,10 +348,13 @@ tls_resume_wait(struct tls *t)
 void
 tls_resume_wait_over(struct tls *t)
 {
+	struct resume_server *server = t->resuming.server;
+
 	if (!t->resuming.waits)
 		return;
+	TAILQ_REMOVE(&server->waiting, t, resuming.waiting);
+	server->nwaiting--;
 	t->resuming.waits = false;
-	t->resuming.server->waiting--;
 }
 
 void
@@ -537,6 +565,9 @@ resume_blames(const struct tls *t)
 static void
 resume_strike(struct resume_server *server, bool failed)
 {
+	/* It was offered before, and is of the same event as the others. */
+	if (times_now() < server->shy_until)
+		return;
 	server->strikes++;
 	if (!failed && server->strikes < RESUME_STRIKES)
 		return;

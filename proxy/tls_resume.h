@@ -18,6 +18,8 @@
 #ifndef PROXY_TLS_RESUME_H
 #define PROXY_TLS_RESUME_H
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <time.h>
 
@@ -42,6 +44,7 @@ struct tls_resuming {
 	bool secured; /* the handshake has been through */
 	bool left;    /* by the peer, before that */
 	bool waits;   /* tls_resume_wait() */
+	TAILQ_ENTRY(tls) waiting;
 };
 
 struct tls_resume *tls_resume_new(void);
@@ -52,10 +55,11 @@ void tls_resume_install(SSL_CTX *ssl);
  * its SSL object for that; once the server has sent data without one before,
  * none is to be expected. */
 bool tls_resume_wants(const struct tls *t);
-/* The same for one that would keep its SSL object for nothing else, until
- * tls_resume_wait_over() or the release: false also if so many of its server
- * do so that theirs will be enough.  Else a thousand that are opened at once
- * are a thousand SSL objects, and what they leave is a heap full of holes. */
+/* The same for one that keeps its SSL object for nothing else, until
+ * tls_resume_wait_over() or the release.  False also if so many of its server
+ * wait that theirs will be enough: else a thousand that are opened at once are
+ * a thousand SSL objects, and what they leave is a heap full of holes.  One
+ * that has waited enough may give its place up: tls_take_release(). */
 bool tls_resume_wait(struct tls *t);
 void tls_resume_wait_over(struct tls *t);
 /* A ticket has come; or data, with or without one before.  Of a server that

@@ -240,8 +240,8 @@ new_teller(const struct tls *t)
 	return r;
 }
 
-static void
-tls_release_openssl(struct tls *t)
+void
+tls_take_release(struct tls *t)
 {
 	tls_resume_spare(t);
 	tls_resume_wait_over(t);
@@ -276,7 +276,7 @@ tls_take(struct tls *t)
 		t->teller = new_teller(t);
 	tls_take_forget(t);
 	if (t->teller == NULL)
-		tls_release_openssl(t);
+		tls_take_release(t);
 	return true;
 }
 
@@ -294,7 +294,7 @@ void
 tls_take_spare(struct tls *t)
 {
 	if (t->taken != NULL && t->ssl != NULL && !tls_resume_wants(t))
-		tls_release_openssl(t);
+		tls_take_release(t);
 }
 
 /* As if the server had sent this record, and none since it was taken over. */
@@ -312,7 +312,7 @@ tell_ticket(struct tls *t, struct records_io *sealed)
 	r = SSL_read_ex(t->ssl, &nothing, sizeof(nothing), &n);
 	/* One that it does not like is no reason to end the connection. */
 	if (r == 1 || SSL_get_error(t->ssl, r) != SSL_ERROR_WANT_READ)
-		tls_release_openssl(t);
+		tls_take_release(t);
 	ERR_clear_error();
 	t->io = call;
 }

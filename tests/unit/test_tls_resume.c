@@ -492,6 +492,19 @@ server_that_leaves_is_not_asked_again(void)
 	world_endpoint_free(e);
 }
 
+static double
+until_it_is_asked(struct wire *w, const struct endpoint *e)
+{
+	for (;;) {
+		wire_again(w, &plain, e->servers, NULL);
+		tls_resume(w->tls, &here);
+		if (w->tls->resuming.offered)
+			return now;
+		CU_ASSERT_FALSE(again(w, e));
+		now += SHY_STEP;
+	}
+}
+
 /* Through one time of not asking: how long it takes. */
 static double
 be_shy(struct wire *w, const struct endpoint *e)
@@ -500,14 +513,7 @@ be_shy(struct wire *w, const struct endpoint *e)
 
 	leave_by(w, e, SERVER_LEFT);
 	leave_by(w, e, SERVER_LEFT);
-	for (;;) {
-		wire_again(w, &plain, e->servers, NULL);
-		tls_resume(w->tls, &here);
-		if (w->tls->resuming.offered)
-			return now - from;
-		CU_ASSERT_FALSE(again(w, e));
-		now += SHY_STEP;
-	}
+	return until_it_is_asked(w, e) - from;
 }
 
 static void
@@ -523,6 +529,35 @@ server_that_cannot_is_asked_more_and_more_rarely(void)
 	CU_ASSERT_EQUAL(be_shy(&w, e), 4 * SHY_FIRST);
 	CU_ASSERT_TRUE(again(&w, e));
 	CU_ASSERT_EQUAL(be_shy(&w, e), SHY_FIRST);
+	wire_close(&w);
+	world_endpoint_free(e);
+}
+
+/* However many were on their way when it left, it left once. */
+static void
+leaving_many_is_leaving_once(void)
+{
+	enum {
+		TOGETHER = 16
+	};
+	struct endpoint *e = resuming_endpoint(world.ca);
+	struct tls *all[TOGETHER];
+	double from = now;
+	struct wire w;
+	size_t i;
+
+	open_with(&w, e, world.good[0], TLS1_3_VERSION);
+	CU_ASSERT_FALSE(again(&w, e));
+	for (i = 0; i < TOGETHER; i++) {
+		leave_one(&w, e);
+		all[i] = w.tls;
+		w.tls = NULL;
+	}
+	for (i = 0; i < TOGETHER; i++) {
+		tls_peer_left(all[i]);
+		tls_free(all[i]);
+	}
+	CU_ASSERT_EQUAL(until_it_is_asked(&w, e) - from, SHY_FIRST);
 	wire_close(&w);
 	world_endpoint_free(e);
 }
@@ -876,6 +911,7 @@ static CU_TestInfo tests[] = {
 	TEST(clients_that_leave_change_nothing),
 	TEST(server_that_leaves_is_not_asked_again),
 	TEST(server_that_cannot_is_asked_more_and_more_rarely),
+	TEST(leaving_many_is_leaving_once),
 	TEST(server_that_has_forgotten_gets_a_full_handshake),
 	TEST(what_is_kept_is_bounded),
 	TEST(tickets_are_wanted_until_data_comes),

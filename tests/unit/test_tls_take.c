@@ -311,38 +311,65 @@ openssl_is_mute_once_taken_over(void)
 	world_endpoint_free(e);
 }
 
+static void
+open_another(struct wire *w, const struct endpoint *e)
+{
+	wire_again(w, NULL, e->servers, NULL);
+	tls_resume(w->tls, &at);
+	wire_shake(w);
+	CU_ASSERT_EQUAL_FATAL(w->result, TLS_DONE);
+	tls_settle(w->tls, false);
+	CU_ASSERT_PTR_NOT_NULL(w->tls->taken);
+}
+
 /* Of many that are opened at once only some keep an SSL object for a ticket;
- * one that has ended makes room for another. */
+ * one that has ended, has got one, or has waited long makes room for
+ * another. */
 static void
 few_wait_for_tickets(void)
 {
 	enum {
 		WAITING_MOST = 32,
-		KEPT
+		GIVEN = 7,
+		LONG = 9
 	};
 	struct endpoint *e = direct_endpoint();
-	struct tls *kept[KEPT];
+	struct tls *kept[WAITING_MOST];
 	struct wire w;
 	size_t i;
 
 	e->tls.resume = true;
 	wire_open(&w, e, LEG_SERVER, NULL, peer_with_tickets());
-	for (i = 0; i <= KEPT; i++) {
-		wire_again(&w, NULL, e->servers, NULL);
-		tls_resume(w.tls, &at);
-		wire_shake(&w);
-		CU_ASSERT_EQUAL_FATAL(w.result, TLS_DONE);
-		tls_settle(w.tls, false);
-		CU_ASSERT_PTR_NOT_NULL(w.tls->taken);
-		CU_ASSERT_EQUAL(w.tls->ssl != NULL, i != WAITING_MOST);
-		if (i == WAITING_MOST)
-			tls_free(kept[0]);
-		if (i < KEPT) {
-			kept[i] = w.tls;
-			w.tls = NULL;
-		}
+	for (i = 0; i < WAITING_MOST; i++) {
+		open_another(&w, e);
+		CU_ASSERT_PTR_NOT_NULL(w.tls->ssl);
+		kept[i] = w.tls;
+		w.tls = NULL;
 	}
-	for (i = 1; i < KEPT; i++)
+	open_another(&w, e);
+	CU_ASSERT_PTR_NULL(w.tls->ssl);
+
+	tls_free(kept[0]);
+	open_another(&w, e);
+	CU_ASSERT_PTR_NOT_NULL(w.tls->ssl);
+	kept[0] = w.tls;
+	w.tls = NULL;
+
+	kept[GIVEN]->resuming.given = true;
+	open_another(&w, e);
+	CU_ASSERT(w.tls->ssl != NULL && kept[GIVEN]->ssl == NULL);
+	open_another(&w, e); /* in the place of that one */
+	CU_ASSERT_PTR_NOT_NULL(w.tls->ssl);
+	tls_free(kept[GIVEN]);
+	kept[GIVEN] = w.tls;
+	w.tls = NULL;
+	open_another(&w, e);
+	CU_ASSERT_PTR_NULL(w.tls->ssl);
+
+	kept[LONG]->resuming.since -= 60;
+	open_another(&w, e);
+	CU_ASSERT(w.tls->ssl != NULL && kept[LONG]->ssl == NULL);
+	for (i = 0; i < WAITING_MOST; i++)
 		tls_free(kept[i]);
 	wire_close(&w);
 	world_endpoint_free(e);
