@@ -664,6 +664,9 @@ print_guards(const struct bridge *b, FILE *to)
 	(void)fputs("\tchain guard_local {\n\t\ttype filter hook output "
 		    "priority filter - 5; policy accept;\n",
 	    to);
+	/* What was redirected has come to a listener, whose port may be that of
+	 * a server; and what stays here crosses nothing. */
+	(void)fputs("\t\tfib daddr type local accept\n", to);
 	print_refusals(b, LOCAL, to);
 	(void)fputs("\t}\n", to);
 }

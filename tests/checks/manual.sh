@@ -1,6 +1,7 @@
 #!/bin/bash
 # Do the manual pages say what the program says?  Every setting with its
-# default, every command, every reason; and no setting that does not exist.
+# default, every command, every reason, every event; and no setting and no event
+# that does not exist.
 #
 # usage: manual.sh SOURCE_DIR PRINT_OPTIONS DBTLS
 set -eu
@@ -46,6 +47,29 @@ while read -r line; do
 	complain "$line"
 done <"$work/missing"
 
+# What is logged: an event's name is the argument after the level.  In log.c it
+# is a parameter, too.
+events_of() { # FILE
+	tr -s '\n\t ' ' ' <"$1" | grep -oE \
+	    -e '\<(log_open|line_begin)\([^,]*,[^,]*,[^,)]*' \
+	    -e '\<log_event\([^,]*,[^,)]*' | while read -r call; do
+		grep -oE '"[^"]*"' <<<"$call" || [ "${1##*/}" = log.c ] ||
+			echo "$call in $1" >>"$work/nameless"
+	done | tr -d '"'
+}
+: >"$work/nameless"
+find "$1/proxy" "$1/conf" "$1/protocols" -name '*.c' |
+	while read -r file; do events_of "$file"; done |
+	sort -u >"$work/events"
+[ ! -s "$work/nameless" ] ||
+	complain "an event that is not named where it is logged:" \
+	    "$(cat "$work/nameless")"
+sed -n '/^\.SH LOG/,/^\.SH PRIVILEGES/{/^\.TP/{n;s/^\.BR\{0,1\} //p}}' "$page" |
+	tr -d '",' | tr -s ' ' '\n' | sort >"$work/page"
+diff "$work/events" "$work/page" >"$work/diff" ||
+	complain "the events that are logged (<) and dbtls(1) (>) differ:" \
+	    "$(cat "$work/diff")"
+
 if command -v groff >/dev/null; then
 	for file in "$conf" "$page"; do
 		groff -ww -mandoc -Tutf8 "$file" 2>&1 >/dev/null |
@@ -54,5 +78,5 @@ if command -v groff >/dev/null; then
 	done
 fi
 [ $failed = 1 ] || echo "manual: $(wc -l <"$work/table") settings," \
-    "$(wc -l <"$work/reasons") reasons"
+    "$(wc -l <"$work/reasons") reasons, $(wc -l <"$work/events") events"
 exit $failed

@@ -87,6 +87,9 @@ has "interfaces" 'iifname { "eth0", "eth1.7" } meta l4proto tcp ip daddr . tcp d
 has "let pass" 'elements = { 10.2.9.0/24 }'
 has "let pass, of IPv6" 'ip6 daddr @pass_6 accept'
 has "this host's own" 'meta skuid != dbtls meta l4proto tcp ip daddr . tcp dport @fixed_4_13306 redirect to :13306'
+has "what stays on this host is not refused, as what was redirected" \
+	'fib daddr type local accept'
+has "this host's own that is missed is refused" 'meta skuid != dbtls ip daddr . tcp dport @fixed_4_15432 counter reject with tcp reset'
 has "the mark" 'ip -4 rule add pref 77 fwmark 0x10 lookup 77'
 
 # An address of its own, not all; TPROXY may end at loopback.
