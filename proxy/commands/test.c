@@ -18,8 +18,9 @@
 
 #define TIMEOUT_MAX 3600.0 /* seconds */
 #define NAMES_MAX   64     /* endpoints that may be suggested */
-/* A configuration needs one; nobody is ever told to listen there. */
-#define NO_LISTENER "127.0.0.1:1"
+/* A configuration needs one; nobody is ever told to listen there, and it is no
+ * server's. */
+#define NO_LISTENER "127.0.0.1:0"
 
 struct request {
 	const char *name; /* of an endpoint; NULL: it is given by flags */

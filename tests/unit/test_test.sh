@@ -101,7 +101,7 @@ verdicts() {
 files() {
 	cat >"$work/conf" <<-END
 		endpoints = ( { name = "first"; engine = "tls";
-		    listen = "127.0.0.1:1"; ssl_mode = "verify-ca";
+		    listen = "127.0.0.1:2"; ssl_mode = "verify-ca";
 		    server = [ "127.0.0.1:$port", "127.0.0.1:1" ];
 		    ca = "$certs/ca.crt"; } );
 	END

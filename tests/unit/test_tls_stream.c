@@ -652,9 +652,9 @@ our_own_key_updates_are_without_end(void)
 	struct wire w;
 	size_t len, i;
 
-	e->rekey_records = 1;
+	e->rekey_records = 2;
 	wire_open_good_version(&w, e, TLS1_3_VERSION);
-	for (i = 0; i < UPDATES_TOO_MANY; i++) {
+	for (i = 0; i < e->rekey_records * UPDATES_TOO_MANY; i++) {
 		CU_ASSERT_EQUAL_FATAL(wire_write(&w, "x", 1), TLS_DONE);
 		(void)wire_peer_read(&w, got, sizeof(got), &len);
 	}
