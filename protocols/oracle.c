@@ -364,7 +364,7 @@ const struct neg_ops neg_oracle = {
 	.no_close_notify = true,
 	.redirects = oracle_redirects,
 	.hello = { .at = oracle_hello, .left = sizeof(oracle_hello) - 1 },
-	.tell = oracle_words,
+	.words = &oracle_words,
 	.step = oracle_step,
 	.refuse = oracle_refuse,
 	.where = oracle_where,

@@ -87,6 +87,7 @@ struct verdict oracle_step_client_tls(struct negotiator *n);
 struct verdict oracle_tell(struct negotiator *n);
 struct verdict oracle_refuse(struct negotiator *n);
 
-void oracle_words(struct rd answer, struct wr *words);
+/* For `dbtls test`. */
+extern const struct neg_words oracle_words;
 
 #endif /* PROTOCOLS_ORACLE_PRIVATE_H */

@@ -51,7 +51,7 @@ struct run {
 	                  * has been told what that said */
 	bool spoke;      /* it has said what it has to say */
 	struct queue unread;
-	unsigned said; /* messages, since the last handshake */
+	unsigned said; /* messages, to this server since the last handshake */
 	struct redirect redirect;
 	unsigned redirects; /* how often that was */
 	bool waits_for_last_word;
@@ -167,6 +167,15 @@ step_adds(struct run *r, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The first time in these words, and then in fewer. */
+static void
+step_means(struct run *r, const char *words)
+{
+	const bool told = strstr(r->p->steps[r->step].text, words) != NULL;
+
+	step_adds(r, "%s", told ? "and once more" : words);
+}
+
 static void
 step_took(struct run *r)
 {
@@ -186,6 +195,18 @@ step_failed(struct run *r, enum reason reason, const char *text,
 	    before[0] == '\0' ? "" : "; ", text);
 	step_took(r);
 	run_over(r);
+}
+
+static const struct neg_words *
+words_of(const struct run *r)
+{
+	static const struct neg_words none = {
+		.again = "it had to be told again",
+		.anew = "it wants TLS anew",
+		.moved = "it sends its clients on",
+	};
+
+	return r->n.ops->words != NULL ? r->n.ops->words : &none;
 }
 
 static void
@@ -432,6 +453,7 @@ begin_handshake(struct run *r, const struct neg_tls *how)
 {
 	if (how->anew) {
 		step_begin(r, PROBE_AGAIN);
+		step_means(r, words_of(r)->anew);
 	} else if (r->redirects == 0) {
 		probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
 		    r->policy.server == SERVER_TLS_FIRST
@@ -574,6 +596,7 @@ follow(struct run *r)
 	struct redirect *to = &r->redirect;
 
 	step_begin(r, PROBE_REDIRECT);
+	step_means(r, words_of(r)->moved);
 	if (++r->redirects > NEG_REDIRECTS_MAX) {
 		step_failed(r, REASON_REDIRECT, "and on, over and over",
 		    "do its listeners point to each other?");
@@ -595,6 +618,7 @@ follow(struct run *r)
 	queue_fini(&r->unread);
 	r->n.connected = false;
 	r->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	r->said = 0;
 	return true;
 }
 
@@ -636,16 +660,19 @@ stay_in_clear(struct run *r)
 static void
 tell_answer(struct run *r)
 {
+	const struct neg_words *words = words_of(r);
+	struct probe_result *s = &r->p->steps[r->step];
 	uint8_t room[ANSWER_MAX];
-	struct wr words = { .base = room, .cap = sizeof(room) };
+	struct neg_told told = { .words = { .base = room,
+				     .cap = sizeof(room) } };
 
-	if (r->n.ops->tell != NULL)
-		r->n.ops->tell(wr_written(&r->n.out[LEG_CLIENT]), &words);
+	if (words->answer != NULL)
+		words->answer(wr_written(&r->n.out[LEG_CLIENT]), &told);
 	else
-		wr_string(&words, "it answers");
-	if (r->said > 1)
-		step_adds(r, "it had to be told %u times", r->said);
-	step_adds(r, "%.*s", (int)words.len, (const char *)room);
+		wr_string(&told.words, "it answers");
+	step_adds(r, "%.*s", (int)told.words.len, (const char *)room);
+	if (told.remedy != NULL)
+		(void)snprintf(s->remedy, sizeof(s->remedy), "%s", told.remedy);
 }
 
 /* What comes now would be the client's, who would log in. */
@@ -729,10 +756,23 @@ carry_out(struct run *r, const struct verdict *v)
 	return true;
 }
 
+/* False: the leg has failed. */
+static bool
+speak(struct run *r)
+{
+	const struct wr *out = &r->n.out[LEG_SERVER];
+
+	if (out->len == 0)
+		return true;
+	if (++r->said > 1 && r->step == PROBE_ANSWER)
+		step_means(r, words_of(r)->again);
+	return leg_send(&r->leg, out->base, out->len);
+}
+
 static void
 advance(struct run *r)
 {
-	struct wr *out = &r->n.out[LEG_SERVER];
+	const struct wr *out = &r->n.out[LEG_SERVER];
 	struct verdict v;
 	bool again = true;
 
@@ -742,8 +782,7 @@ advance(struct run *r)
 			stay_in_clear(r);
 			return;
 		}
-		r->said += out->len > 0;
-		if (out->len > 0 && !leg_send(&r->leg, out->base, out->len)) {
+		if (!speak(r)) {
 			on_failed(&r->leg, r);
 			return;
 		}
@@ -769,7 +808,7 @@ hear(struct run *r)
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
 		step_failed(r, REASON_CONNECT,
-		    r->leg.state == LEG_SECURED
+		    r->step == PROBE_ANSWER
 			? "the server closed the connection and did not answer"
 			: "the server closed the connection before TLS began",
 		    "the server's own log may say why");

@@ -452,7 +452,10 @@ probes_start() {
 		add "probe-$name" other "ora1.db.internal:${port[probe-$name]}" \
 			verify-full
 	done <<-TABLE
+		ping refuse:0
 		refuse refuse
+		sid refuse:12505
+		again resend,resend,refuse
 		anew resend8,refuse
 		moved $to:b;resend8,refuse
 		away redirect:tcps:scan.other.internal:${port[scan]}
@@ -470,15 +473,19 @@ probes() {
 		check "dbtls test: a listener that says: $name" \
 			"$word.*status $status\$" probe "probe-$name"
 	done <<-TABLE
-		refuse 0 answer +ok +REFUSE, TNS-12514
-		anew 0 again +ok +TLSv1.3.*TNS-12514
-		moved 0 redirect +ok +to ora1.*TNS-12514
+		ping 0 answer +ok +the listener is there; .*of no service
+		refuse 0 answer +ok +REFUSE, TNS-12514.*remedy: .lsnrctl services
+		sid 0 answer +ok +REFUSE, TNS-12505: .*no such SID
+		again 0 answer +ok +RESEND: .*CONNECT.*and once more; REFUSE, TNS-
+		anew 0 again +ok +RESEND with flag 8: .*server process.*same socket.*; TLSv1.3.*TNS-12514
+		moved 0 redirect +ok +REDIRECT: .*; to ora1.*TNS-12514
 		away 1 redirect +FAIL.*redirect_allow
 		clear 1 FAIL +server sends us on to a place without TLS
 	TABLE
 	check "dbtls test: another server_dn" 'CN=Orders.*status 1' \
 		probe to-other-dn
-	check_rules "and breaks no rule" probe-refuse probe-anew probe-moved
+	check_rules "and breaks no rule" probe-refuse probe-again probe-anew \
+		probe-moved
 	check_events "it says that it follows a redirect" probe-moved connect \
 		2 '"flags": 4'
 }

@@ -245,6 +245,45 @@ what_has_no_number_has_none(void)
 	CU_ASSERT_EQUAL(number, 77);
 }
 
+/* NULL: what is told of a number that nobody knows. */
+static void
+expect_told(uint32_t number, bool refused, const char *means,
+    const char *remedy)
+{
+	uint8_t packet[128], room[256];
+	struct wr w = { .base = packet, .cap = sizeof(packet) };
+	struct neg_told told = { .words = { .base = room,
+				     .cap = sizeof(room) - 1 } };
+
+	tns_write_refuse(&w, number);
+	neg_oracle.words->answer(wr_written(&w), &told);
+	CU_ASSERT_FALSE(told.words.full);
+	room[told.words.len] = '\0';
+	CU_ASSERT_EQUAL(told.refused, refused);
+	CU_ASSERT_PTR_NOT_NULL(strstr((char *)room, means));
+	CU_ASSERT_EQUAL(told.remedy != NULL, remedy != NULL);
+	if (told.remedy != NULL && remedy != NULL)
+		CU_ASSERT_PTR_NOT_NULL(strstr(told.remedy, remedy));
+}
+
+static void
+numbers_are_told_in_words(void)
+{
+	expect_told(0, false, "of no service", NULL);
+	expect_told(12514, true,
+	    "TNS-12514: the listener knows no such service",
+	    "lsnrctl services");
+	expect_told(12505, true, "SID", "lsnrctl services");
+	expect_told(12660, true, "native network encryption", "REQUESTED");
+	expect_told(604, true, "TNS-00604: see Oracle's list", NULL);
+	/* Those that we refuse with. */
+	expect_told(12170, true, "too long", "dbtls");
+	expect_told(12520, true, "no handler", "processes");
+	expect_told(12541, true, "no listener", "dbtls");
+	expect_told(28860, true, "TLS has failed", "dbtls");
+	expect_told(29024, true, "certificate", "identity");
+}
+
 /*
  * Descriptors.
  */
@@ -458,6 +497,7 @@ main(void)
 		TEST(addresses_are_read),
 		TEST(services_are_named),
 		TEST(no_sni_is_too_long),
+		{ "numbers_are_told_in_words", numbers_are_told_in_words },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
