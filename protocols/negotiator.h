@@ -357,6 +357,18 @@ enum neg_start {
 	NEG_START_FIRST,     /* always at once */
 };
 
+/* Who asks for a service, of whom. */
+struct neg_ask {
+	const char *service; /* one of these two; the other is NULL */
+	const char *sid;
+	const char *host; /* of the server; NULL: it has none */
+	uint16_t port;
+	bool tls;            /* is it reached in TLS? */
+	const char *machine; /* of him who asks */
+	const char *user;
+};
+#define NEG_HELLO_MAX 1536u
+
 /* What an answer means which goes to the client with V_RELAY. */
 struct neg_told {
 	struct wr words;
@@ -408,8 +420,13 @@ struct neg_ops {
 	 * `dbtls test`, which never logs in. */
 	struct rd hello;
 
-	/* For `dbtls test` too: what its servers mean.  NULL: no more than
-	 * anybody sees. */
+	/* For `dbtls test` too: the same of a client that wants one service,
+	 * of at most NEG_HELLO_MAX bytes.  NULL if that could be asked, or what
+	 * is wrong with the name, as "WHY; REMEDY".  NULL in its place: clients
+	 * of this engine name none before they log in. */
+	const char *(*ask)(const struct neg_ask *a, struct wr *hello);
+
+	/* And what its servers mean.  NULL: no more than anybody sees. */
 	const struct neg_words *words;
 
 	/* Deals with one message, at most.  V_READ promises that it has looked:

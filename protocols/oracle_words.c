@@ -30,7 +30,8 @@ static const struct meaning meanings[] = {
 		     "may be silent") },
 	{ 12500, "the listener cannot start a server process", ITS_LOG },
 	{ 12502, "the listener has lost its server process", ITS_LOG },
-	{ 12504, "the listener wants to be told a service", NULL },
+	{ 12504, "the listener wants to be told a service",
+	    "name one with --service" },
 	{ 12505, "the listener knows no such SID",
 	    ASK_LISTENER "; is the name that of a service?" },
 	{ 12508, "the listener does not answer a ping, and is there", NULL },
@@ -107,7 +108,7 @@ tell_refuse(struct rd packet, struct neg_told *told)
 	if (number == NO_ERROR) {
 		wr_string(words,
 		    "the listener is there; a ping is of no "
-		    "service");
+		    "service, --service asks for one");
 		return;
 	}
 	m = meaning(number);

@@ -209,6 +209,13 @@ words_of(const struct run *r)
 	return r->n.ops->words != NULL ? r->n.ops->words : &none;
 }
 
+/* Is it asked for a service, and in clear, as the ssl mode has it? */
+static bool
+asks_in_clear(const struct run *r)
+{
+	return r->p->hello_len > 0 && r->policy.server == SERVER_TLS_NEVER;
+}
+
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
@@ -367,7 +374,7 @@ finish(struct run *r)
 {
 	bool ended = leg_shutdown(&r->leg);
 
-	if (!tls_identity_asked(r->leg.tls)) {
+	if (r->leg.tls == NULL || !tls_identity_asked(r->leg.tls)) {
 		run_over(r);
 		return;
 	}
@@ -656,6 +663,18 @@ stay_in_clear(struct run *r)
 	run_over(r);
 }
 
+/* Not by TLS, then; only a service that was asked for has a server hear
+ * anything without. */
+static void
+begin_in_clear(struct run *r)
+{
+	if (r->step == PROBE_NEGOTIATE)
+		probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
+		    "no TLS is asked for (ssl_mode none)");
+	step_took(r);
+	step_begin(r, PROBE_ANSWER);
+}
+
 /* What it has told the client, in our words. */
 static void
 tell_answer(struct run *r)
@@ -673,13 +692,18 @@ tell_answer(struct run *r)
 	step_adds(r, "%.*s", (int)told.words.len, (const char *)room);
 	if (told.remedy != NULL)
 		(void)snprintf(s->remedy, sizeof(s->remedy), "%s", told.remedy);
+	if (!told.refused || r->p->hello_len == 0)
+		return;
+	s->status = PROBE_FAILED;
+	if (r->p->reason == REASON_NONE)
+		r->p->reason = REASON_CONNECT;
 }
 
 /* What comes now would be the client's, who would log in. */
 static void
 answered(struct run *r)
 {
-	if (r->leg.state != LEG_SECURED) {
+	if (r->leg.state != LEG_SECURED && !asks_in_clear(r)) {
 		stay_in_clear(r);
 		return;
 	}
@@ -764,7 +788,9 @@ speak(struct run *r)
 
 	if (out->len == 0)
 		return true;
-	if (++r->said > 1 && r->step == PROBE_ANSWER)
+	if (++r->said == 1 && asks_in_clear(r))
+		begin_in_clear(r);
+	else if (r->said > 1 && r->step == PROBE_ANSWER)
 		step_means(r, words_of(r)->again);
 	return leg_send(&r->leg, out->base, out->len);
 }
@@ -778,7 +804,8 @@ advance(struct run *r)
 
 	while (again) {
 		v = step(r);
-		if (out->len > 0 && r->policy.server == SERVER_TLS_NEVER) {
+		if (out->len > 0 && r->policy.server == SERVER_TLS_NEVER &&
+		    !asks_in_clear(r)) {
 			stay_in_clear(r);
 			return;
 		}
@@ -944,7 +971,9 @@ make_negotiator(struct run *r)
 	n->policy = &r->policy;
 	n->options = r->endpoint.options;
 	cap = NEG_OUT_CAP(n->ops);
-	r->hello = n->ops->hello;
+	r->hello = r->p->hello_len > 0
+	    ? (struct rd){ .at = r->p->hello, .left = r->p->hello_len }
+	    : n->ops->hello;
 	r->greeted = n->ops->client_first;
 	queue_init(&r->unread, n->ops->window + LEG_RAW_MAX);
 	if ((n->state = calloc(1, n->ops->state_size + 1)) == NULL)
