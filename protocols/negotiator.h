@@ -358,6 +358,34 @@ enum neg_start {
 	NEG_START_FIRST,     /* always at once */
 };
 
+/* Who asks for a service, of whom. */
+struct neg_ask {
+	const char *service; /* one of these two; the other is NULL */
+	const char *sid;
+	const char *host; /* of the server; NULL: it has none */
+	uint16_t port;
+	bool tls;            /* is it reached in TLS? */
+	const char *machine; /* of him who asks */
+	const char *user;
+};
+#define NEG_HELLO_MAX 1536u
+
+/* What an answer means which goes to the client with V_RELAY. */
+struct neg_told {
+	struct wr words;
+	const char *remedy; /* NULL: none that would be known */
+	bool refused;       /* what was asked for is not to be had */
+};
+
+/* What a server means that wants to be asked more than once: each in words of
+ * ours, for people. */
+struct neg_words {
+	const char *again; /* the same is to be said again */
+	const char *anew;  /* ... in TLS that begins anew */
+	const char *moved; /* ... to another server */
+	void (*answer)(struct rd answer, struct neg_told *told);
+};
+
 struct neg_ops {
 	const char *name;           /* as in the configuration: "postgres" */
 	const char *const *aliases; /* NULL-terminated; NULL: none */
@@ -393,9 +421,14 @@ struct neg_ops {
 	 * `dbtls test`, which never logs in. */
 	struct rd hello;
 
-	/* For `dbtls test` too: what an answer to that means which goes to the
-	 * client with V_RELAY, in words of ours.  NULL: it is an answer. */
-	void (*tell)(struct rd answer, struct wr *words);
+	/* For `dbtls test` too: the same of a client that wants one service,
+	 * of at most NEG_HELLO_MAX bytes.  NULL if that could be asked, or what
+	 * is wrong with the name, as "WHY; REMEDY".  NULL in its place: clients
+	 * of this engine name none before they log in. */
+	const char *(*ask)(const struct neg_ask *a, struct wr *hello);
+
+	/* And what its servers mean.  NULL: no more than anybody sees. */
+	const struct neg_words *words;
 
 	/* Deals with one message, at most.  V_READ promises that it has looked:
 	 * what is there already will not wake it again. */

@@ -31,25 +31,6 @@
 
 static const struct neg_tls oracle_tls = { .alpn_rule = NEG_ALPN_NONE };
 
-/* What `dbtls test` says, as Oracle's own tnsping does: it is of no service,
- * and listeners do not complain. */
-#define PING     "(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
-#define PING_LEN (sizeof(PING) - 1)
-#define PING_AT  74u
-/* What the bytes below say of the data's length, and of the packet's. */
-#define PING_SAYS_DATA   0x2bu
-#define PING_SAYS_PACKET 0x75u
-static const uint8_t oracle_hello[PING_AT + PING_LEN + 1] =
-    "\0\x75\0\0\x01\0\0\0"                 /* CONNECT */
-    "\x01\x3f\x01\x2c\0\x01\x20\0\xff\xff" /* versions, options, sizes */
-    "\x4f\x98\0\0\0\x01\0\x2b\0\x4a"       /* data */
-    "\0\0\0\0\x84\x84"                     /* no native encryption */
-    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-    "\0\0\x20\0\0\0\xff\xff\0\0\0\0\0\0\0\0" PING;
-_Static_assert(PING_LEN == PING_SAYS_DATA &&
-	PING_AT + PING_LEN == PING_SAYS_PACKET,
-    "its lengths are what it says they are");
-
 static const struct neg_option oracle_options[] = {
 	{ .name = "redirect_allow",
 	    .kind = NEG_OPTION_HOSTS,
@@ -363,8 +344,9 @@ const struct neg_ops neg_oracle = {
 	.client_chooses = true,
 	.no_close_notify = true,
 	.redirects = oracle_redirects,
-	.hello = { .at = oracle_hello, .left = sizeof(oracle_hello) - 1 },
-	.tell = oracle_words,
+	.hello = { .at = oracle_ping, .left = ORACLE_PING_LEN },
+	.ask = oracle_ask,
+	.words = &oracle_words,
 	.step = oracle_step,
 	.refuse = oracle_refuse,
 	.where = oracle_where,

@@ -3,7 +3,8 @@
  *
  * oracle.c brings a session to where the client's CONNECT is known,
  * oracle_server.c from there to the relay, and oracle_refuse.c to its end;
- * oracle_words.c says what a server meant.
+ * oracle_hello.c has what `dbtls test` says in a client's place, and
+ * oracle_words.c what a server meant.
  */
 #ifndef PROTOCOLS_ORACLE_PRIVATE_H
 #define PROTOCOLS_ORACLE_PRIVATE_H
@@ -87,6 +88,10 @@ struct verdict oracle_step_client_tls(struct negotiator *n);
 struct verdict oracle_tell(struct negotiator *n);
 struct verdict oracle_refuse(struct negotiator *n);
 
-void oracle_words(struct rd answer, struct wr *words);
+/* For `dbtls test`. */
+#define ORACLE_PING_LEN 117u
+extern const uint8_t oracle_ping[ORACLE_PING_LEN + 1]; /* and a NUL */
+const char *oracle_ask(const struct neg_ask *a, struct wr *hello);
+extern const struct neg_words oracle_words;
 
 #endif /* PROTOCOLS_ORACLE_PRIVATE_H */

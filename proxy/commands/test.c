@@ -28,6 +28,7 @@ struct request {
 	const char *save_ca;
 	const char *timeout;
 	const char *to; /* an address of a transparent endpoint's */
+	struct probe_service wanted;
 	struct endpoint_flags flags;
 	bool json;
 };
@@ -69,6 +70,16 @@ request_check(struct request *r, struct err *err)
 }
 
 static int
+request_check_service(const struct request *r, struct err *err)
+{
+	if (r->wanted.service != NULL && r->wanted.sid != NULL)
+		return err_set(err,
+		    "test: --service and --sid exclude each other, as a client "
+		    "asks for one; leave out one of them");
+	return 0;
+}
+
+static int
 request_parse(struct request *r, int argc, char **argv, struct err *err)
 {
 	struct endpoint_flags *f = &r->flags;
@@ -84,11 +95,14 @@ request_parse(struct request *r, int argc, char **argv, struct err *err)
 		{ "save-ca", 0, OPTION_ONE, &r->save_ca },
 		{ "timeout", 0, OPTION_ONE, &r->timeout },
 		{ "to", 0, OPTION_ONE, &r->to },
+		{ "service", 0, OPTION_ONE, &r->wanted.service },
+		{ "sid", 0, OPTION_ONE, &r->wanted.sid },
 		{ "json", 0, OPTION_FLAG, &r->json },
 		{ NULL, 0, OPTION_FLAG, NULL },
 	};
 
-	if (options_parse(table, argc, argv, &r->name, err) == -1)
+	if (options_parse(table, argc, argv, &r->name, err) == -1 ||
+	    request_check_service(r, err) == -1)
 		return -1;
 	return request_check(r, err);
 }
@@ -177,6 +191,23 @@ open_saved(struct test *t, const char *path, struct err *err)
 	return 0;
 }
 
+/* Of each server, before the first is asked anything. */
+static int
+ask_for_service(struct test *t, const struct probe_service *wanted,
+    struct err *err)
+{
+	size_t i;
+
+	if (wanted->service == NULL && wanted->sid == NULL)
+		return 0;
+	for (i = 0; i < t->endpoint.nservers; i++) {
+		if (probe_ask(&t->probes[i], wanted, &t->endpoint, i, err) ==
+		    -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 test_make(struct test *t, const struct request *r, struct err *err)
 {
@@ -198,6 +229,8 @@ test_make(struct test *t, const struct request *r, struct err *err)
 	t->probes = calloc(t->endpoint.nservers, sizeof(*t->probes));
 	if (t->probes == NULL)
 		return err_set(err, "test: out of memory");
+	if (ask_for_service(t, &r->wanted, err) == -1)
+		return -1;
 	return open_saved(t, r->save_ca, err);
 }
 
@@ -377,11 +410,13 @@ const struct command command_test = {
 	.name = "test",
 	.run = test_command,
 	.usage =
-	    "test NAME [-c FILE] [--to A] [--timeout S] [--save-ca FILE] "
-	    "[--json]\n"
+	    "test NAME [-c FILE] [--to A] [--service N | --sid N] "
+	    "[--timeout S]\n"
+	    "    [--save-ca FILE] [--json]\n"
 	    "test --engine E --server H:P [--ssl-mode M] [--ca F]... "
 	    "[--crl F]... [--pin P]...\n"
-	    "    [--server-name N]... [--timeout S] [--save-ca FILE] [--json]",
+	    "    [--server-name N]... [--service N | --sid N] [--timeout S]\n"
+	    "    [--save-ca FILE] [--json]",
 	.summary = "reach a server and examine its TLS, step by step, without "
 		   "a login",
 	.details =
@@ -411,6 +446,16 @@ const struct command command_test = {
 	    "  --server-name N    the name its certificate must bear, if not "
 	    "the host's\n\n"
 	    "Either way:\n"
+	    "  --service N        engine oracle: ask for the service N, as a "
+	    "client does, and\n"
+	    "                     follow the listener to where it is accepted "
+	    "or refused; if\n"
+	    "                     not given, a ping, which a listener answers "
+	    "by itself:\n"
+	    "                     whether the service is known, and what its "
+	    "server process\n"
+	    "                     shows, no ping can tell\n"
+	    "  --sid N            the same by a SID\n"
 	    "  --timeout S        seconds for connecting, and for all that "
 	    "follows\n"
 	    "  --save-ca FILE     keep the certificates that the server "

@@ -51,7 +51,7 @@ struct run {
 	                  * has been told what that said */
 	bool spoke;      /* it has said what it has to say */
 	struct queue unread;
-	unsigned said; /* messages, since the last handshake */
+	unsigned said; /* messages, to this server since the last handshake */
 	struct redirect redirect;
 	unsigned redirects; /* how often that was */
 	bool waits_for_last_word;
@@ -167,6 +167,15 @@ step_adds(struct run *r, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The first time in these words, and then in fewer. */
+static void
+step_means(struct run *r, const char *words)
+{
+	const bool told = strstr(r->p->steps[r->step].text, words) != NULL;
+
+	step_adds(r, "%s", told ? "and once more" : words);
+}
+
 static void
 step_took(struct run *r)
 {
@@ -186,6 +195,25 @@ step_failed(struct run *r, enum reason reason, const char *text,
 	    before[0] == '\0' ? "" : "; ", text);
 	step_took(r);
 	run_over(r);
+}
+
+static const struct neg_words *
+words_of(const struct run *r)
+{
+	static const struct neg_words none = {
+		.again = "it had to be told again",
+		.anew = "it wants TLS anew",
+		.moved = "it sends its clients on",
+	};
+
+	return r->n.ops->words != NULL ? r->n.ops->words : &none;
+}
+
+/* Is it asked for a service, and in clear, as the ssl mode has it? */
+static bool
+asks_in_clear(const struct run *r)
+{
+	return r->p->hello_len > 0 && r->policy.server == SERVER_TLS_NEVER;
 }
 
 static void
@@ -346,7 +374,7 @@ finish(struct run *r)
 {
 	bool ended = leg_shutdown(&r->leg);
 
-	if (!tls_identity_asked(r->leg.tls)) {
+	if (r->leg.tls == NULL || !tls_identity_asked(r->leg.tls)) {
 		run_over(r);
 		return;
 	}
@@ -432,6 +460,7 @@ begin_handshake(struct run *r, const struct neg_tls *how)
 {
 	if (how->anew) {
 		step_begin(r, PROBE_AGAIN);
+		step_means(r, words_of(r)->anew);
 	} else if (r->redirects == 0) {
 		probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
 		    r->policy.server == SERVER_TLS_FIRST
@@ -574,6 +603,7 @@ follow(struct run *r)
 	struct redirect *to = &r->redirect;
 
 	step_begin(r, PROBE_REDIRECT);
+	step_means(r, words_of(r)->moved);
 	if (++r->redirects > NEG_REDIRECTS_MAX) {
 		step_failed(r, REASON_REDIRECT, "and on, over and over",
 		    "do its listeners point to each other?");
@@ -595,6 +625,7 @@ follow(struct run *r)
 	queue_fini(&r->unread);
 	r->n.connected = false;
 	r->n.leg[LEG_SERVER] = (struct neg_facts){ .tls_up = false };
+	r->said = 0;
 	return true;
 }
 
@@ -632,27 +663,47 @@ stay_in_clear(struct run *r)
 	run_over(r);
 }
 
+/* Not by TLS, then; only a service that was asked for has a server hear
+ * anything without. */
+static void
+begin_in_clear(struct run *r)
+{
+	if (r->step == PROBE_NEGOTIATE)
+		probe_set(r->p, PROBE_NEGOTIATE, PROBE_OK,
+		    "no TLS is asked for (ssl_mode none)");
+	step_took(r);
+	step_begin(r, PROBE_ANSWER);
+}
+
 /* What it has told the client, in our words. */
 static void
 tell_answer(struct run *r)
 {
+	const struct neg_words *words = words_of(r);
+	struct probe_result *s = &r->p->steps[r->step];
 	uint8_t room[ANSWER_MAX];
-	struct wr words = { .base = room, .cap = sizeof(room) };
+	struct neg_told told = { .words = { .base = room,
+				     .cap = sizeof(room) } };
 
-	if (r->n.ops->tell != NULL)
-		r->n.ops->tell(wr_written(&r->n.out[LEG_CLIENT]), &words);
+	if (words->answer != NULL)
+		words->answer(wr_written(&r->n.out[LEG_CLIENT]), &told);
 	else
-		wr_string(&words, "it answers");
-	if (r->said > 1)
-		step_adds(r, "it had to be told %u times", r->said);
-	step_adds(r, "%.*s", (int)words.len, (const char *)room);
+		wr_string(&told.words, "it answers");
+	step_adds(r, "%.*s", (int)told.words.len, (const char *)room);
+	if (told.remedy != NULL)
+		(void)snprintf(s->remedy, sizeof(s->remedy), "%s", told.remedy);
+	if (!told.refused || r->p->hello_len == 0)
+		return;
+	s->status = PROBE_FAILED;
+	if (r->p->reason == REASON_NONE)
+		r->p->reason = REASON_CONNECT;
 }
 
 /* What comes now would be the client's, who would log in. */
 static void
 answered(struct run *r)
 {
-	if (r->leg.state != LEG_SECURED) {
+	if (r->leg.state != LEG_SECURED && !asks_in_clear(r)) {
 		stay_in_clear(r);
 		return;
 	}
@@ -729,21 +780,36 @@ carry_out(struct run *r, const struct verdict *v)
 	return true;
 }
 
+/* False: the leg has failed. */
+static bool
+speak(struct run *r)
+{
+	const struct wr *out = &r->n.out[LEG_SERVER];
+
+	if (out->len == 0)
+		return true;
+	if (++r->said == 1 && asks_in_clear(r))
+		begin_in_clear(r);
+	else if (r->said > 1 && r->step == PROBE_ANSWER)
+		step_means(r, words_of(r)->again);
+	return leg_send(&r->leg, out->base, out->len);
+}
+
 static void
 advance(struct run *r)
 {
-	struct wr *out = &r->n.out[LEG_SERVER];
+	const struct wr *out = &r->n.out[LEG_SERVER];
 	struct verdict v;
 	bool again = true;
 
 	while (again) {
 		v = step(r);
-		if (out->len > 0 && r->policy.server == SERVER_TLS_NEVER) {
+		if (out->len > 0 && r->policy.server == SERVER_TLS_NEVER &&
+		    !asks_in_clear(r)) {
 			stay_in_clear(r);
 			return;
 		}
-		r->said += out->len > 0;
-		if (out->len > 0 && !leg_send(&r->leg, out->base, out->len)) {
+		if (!speak(r)) {
 			on_failed(&r->leg, r);
 			return;
 		}
@@ -769,7 +835,7 @@ hear(struct run *r)
 	case LEG_ENDED:
 	case LEG_TRUNCATED:
 		step_failed(r, REASON_CONNECT,
-		    r->leg.state == LEG_SECURED
+		    r->step == PROBE_ANSWER
 			? "the server closed the connection and did not answer"
 			: "the server closed the connection before TLS began",
 		    "the server's own log may say why");
@@ -905,7 +971,9 @@ make_negotiator(struct run *r)
 	n->policy = &r->policy;
 	n->options = r->endpoint.options;
 	cap = NEG_OUT_CAP(n->ops);
-	r->hello = n->ops->hello;
+	r->hello = r->p->hello_len > 0
+	    ? (struct rd){ .at = r->p->hello, .left = r->p->hello_len }
+	    : n->ops->hello;
 	r->greeted = n->ops->client_first;
 	queue_init(&r->unread, n->ops->window + LEG_RAW_MAX);
 	if ((n->state = calloc(1, n->ops->state_size + 1)) == NULL)

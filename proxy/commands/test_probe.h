@@ -5,11 +5,13 @@
  * engine's negotiator ask for TLS, and has the certificate judged within the
  * handshake.  It stops before the first byte that would belong to a login.
  * Where the engine's servers may ask for another handshake, or send their
- * clients on, it asks what a client would, and goes along as a session does;
- * the certificate that is told of is then the last one.
+ * clients on, it asks what a client would, and goes along as a session does, to
+ * where the server has accepted; the certificate that is told of is then the
+ * last one.
  * Each step keeps what was seen and, where it failed, what to do about it;
  * what is about the certificate is told in full even if it was refused.
  *
+ *	probe_ask()    test_ask.c: which service is asked for, if one is
  *	probe_run()    test_probe.c: how far it gets
  *	probe_judge()  test_judge.c: what the certificate says
  *	probe_print()  test_print.c: as lines, or as JSON
@@ -19,11 +21,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf/certfile.h"
 #include "conf/config.h"
 #include "conf/err.h"
 #include "conf/json.h"
+#include "protocols/negotiator.h"
 #include "proxy/tls.h"
 
 enum probe_step {
@@ -61,6 +65,9 @@ struct probe_result {
 #define PROBE_CERTS_MAX 16
 
 struct probe {
+	uint8_t hello[NEG_HELLO_MAX];
+	size_t hello_len; /* 0: what the engine says of its own */
+
 	const struct endpoint *endpoint;
 	const struct server *server;
 	const struct target *target; /* while it runs: of whom it is with */
@@ -79,6 +86,17 @@ struct probe {
 	size_t ncerts_left_out;
 	char *pem; /* the same; NULL: none */
 };
+
+/* A service, by its name or its SID: the other is NULL. */
+struct probe_service {
+	const char *service;
+	const char *sid;
+};
+/* Before probe_run(): what is said of the place is that of the server.  -1 with
+ * `err` if there can be no such service, or none at all of this engine. */
+int probe_ask(struct probe *p, const struct probe_service *wanted,
+    const struct endpoint *e, size_t server, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* Never fails but to report; the loop is its own. */
 void probe_run(struct probe *p, const struct config *c,

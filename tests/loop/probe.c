@@ -2,7 +2,8 @@
  * probe.c - `dbtls test` against servers of every kind, good and bad
  *
  * What is promised of each: the step at which it fails, the reason, a remedy,
- * and that not one byte of a login ever reached the server.
+ * and that not one byte of a login ever reached the server.  What a listener of
+ * Oracle's is asked for is no login yet.
  */
 #include <sched.h>
 #include <signal.h>
@@ -523,6 +524,106 @@ who_is_asked_more_than_once_is_told_of(void)
 		ask(asked[i]);
 }
 
+/*
+ * A listener of Oracle's, asked for a service or pinged.
+ */
+
+#define RESEND SEND("\0\x08\0\0\x0b\0\0\0")
+#define ACCEPT                            \
+	SEND("\0\x18\0\0\x02\0\0\0"       \
+	     "\1\x36\0\0\x20\0\x20\0\0\1" \
+	     "\0\0\0\0\0\0")
+#define REFUSE                      \
+	SEND("\0\x25\0\0\x04\0\0\0" \
+	     "\x04\0\0\x19"         \
+	     "(DESCRIPTION=(ERR=12514))")
+#define LEAVES                \
+	DRAIN, BYE,           \
+	{                     \
+		.act = DO_END \
+	}
+#define PING_SIZE 117
+
+static const struct step accepts[] = { TLS, LISTEN, RESEND, LISTEN, ACCEPT,
+	LEAVES };
+static const struct step refuses[] = { TLS, LISTEN, REFUSE, LEAVES };
+static const struct step refuses_in_clear[] = { LISTEN, RESEND, LISTEN, REFUSE,
+	DRAIN, { .act = DO_END } };
+static const struct step goes[] = { LISTEN, { .act = DO_END } };
+
+struct listening {
+	const char *what;
+	const struct step *steps;
+	const char *settings;
+	const char *service; /* NULL: a ping */
+	enum reason reason;
+	enum probe_status answer;
+	const char *text; /* of the answer, in part */
+	const char *remedy;
+	unsigned said; /* how often it was told what is wanted */
+};
+
+static const struct listening listeners[] = {
+	{ "a service", accepts, FULL CA, "shop", REASON_NONE, PROBE_OK,
+	    "socket and in the same TLS if there is any; ACCEPT", "", 2 },
+	{ "pinged twice", accepts, FULL CA, NULL, REASON_NONE, PROBE_OK,
+	    "RESEND: ", "", 2 },
+	{ "no such service", refuses, FULL CA, "shop", REASON_CONNECT,
+	    PROBE_FAILED, "REFUSE, TNS-12514", "lsnrctl", 1 },
+	{ "a ping that is refused", refuses, FULL CA, NULL, REASON_NONE,
+	    PROBE_OK, "REFUSE, TNS-12514", "lsnrctl", 1 },
+	{ "a service, in clear", refuses_in_clear, NONE, "shop", REASON_CONNECT,
+	    PROBE_FAILED, "RESEND: ", "lsnrctl", 2 },
+	{ "no ping in clear", waits, NONE, NULL, REASON_NONE, PROBE_SKIPPED, "",
+	    "", 0 },
+	{ "no answer", goes, NONE, "shop", REASON_CONNECT, PROBE_FAILED,
+	    "closed the connection and did not answer", "log", 1 },
+};
+
+static void
+listen_to(const struct listening *x)
+{
+	const struct probe_service wanted = { .service = x->service };
+	struct probe p = { .reason = REASON_NONE };
+	const struct probe_result *s = &p.steps[PROBE_ANSWER];
+	const struct config *c;
+	struct err err;
+	struct fake f;
+	bool good;
+
+	fake_init(&f, x->steps,
+	    x->steps[0].act == DO_TLS ? server_context("good") : NULL);
+	c = configure("oracle", f.port, x->settings);
+	fake_start(&f, 1);
+	CU_ASSERT_EQUAL(x->service == NULL
+		? 0
+		: probe_ask(&p, &wanted, c->endpoints[0], 0, &err),
+	    0);
+	probe_run(&p, c, c->endpoints[0], 0);
+	let_it_finish(&f);
+	good = p.reason == x->reason && s->status == x->answer &&
+	    strstr(s->text, x->text) != NULL &&
+	    strstr(s->remedy, x->remedy) != NULL &&
+	    f.sealed.len + f.clear.len ==
+		x->said * (x->service == NULL ? PING_SIZE : p.hello_len);
+	CU_ASSERT_TRUE(good);
+	if (!good)
+		fprintf(stderr, "%s: %s, \"%s\", \"%s\"\n", x->what,
+		    reason_name(p.reason), s->text, s->remedy);
+	config_release(c);
+	probe_fini(&p);
+	fake_fini(&f);
+}
+
+static void
+listener_is_asked_for_a_service(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++)
+		listen_to(&listeners[i]);
+}
+
 static CU_TestInfo tests[] = {
 	{ "every_server_is_told_apart_and_none_gets_a_login",
 	    every_server_is_told_apart_and_none_gets_a_login },
@@ -536,6 +637,7 @@ static CU_TestInfo tests[] = {
 	{ "nobody_there", nobody_there },
 	{ "who_is_asked_more_than_once_is_told_of",
 	    who_is_asked_more_than_once_is_told_of },
+	{ "listener_is_asked_for_a_service", listener_is_asked_for_a_service },
 	CU_TEST_INFO_NULL,
 };
 

@@ -452,7 +452,7 @@ refusals() {
 	check "TLS where none is" '^error' raw to-ora1 tls accept connect
 }
 
-# A listener is asked without a service, and answers all the same.
+# A listener is asked without a service, and answers all the same; or for one.
 # shellcheck disable=SC2046 # words
 probes_start() {
 	local name script to=redirect:tcps:ora1.db.internal:0
@@ -462,16 +462,32 @@ probes_start() {
 		add "probe-$name" other "ora1.db.internal:${port[probe-$name]}" \
 			verify-full
 	done <<-TABLE
+		ping refuse:0
 		refuse refuse
+		sid refuse:12505
+		again resend,resend,refuse
 		anew resend8,refuse
 		moved $to:b;resend8,refuse
 		away redirect:tcps:scan.other.internal:${port[scan]}
 		clear redirect:tcp:ora1.db.internal:${port[clear]}
 	TABLE
+	# What is asked for by name, a ping does not meet.
+	double probe-named other --service '=refuse:0' $(double_tls ora1.db) \
+		--service accept=resend8,accept --service no=refuse:12514 \
+		--service "moved=$to:b;resend,resend8,accept" \
+		--service "movedno=$to;resend8,refuse" --tickets
+	add probe-named other "ora1.db.internal:${port[probe-named]}" \
+		verify-full
+	double probe-wrong other --service '=refuse:0' \
+		--service accept=resend8,accept $(double_tls ora1.db) \
+		--second "$PKI/ora2.db.chain.pem" "$PKI/ora2.db.key"
+	add probe-wrong other "ora1.db.internal:${port[probe-wrong]}" \
+		verify-full
+	add probe-plain other "ora1.db.internal:${port[clear]}" none
 }
 
-probe() { # NAME
-	"$DBTLS" test "$1" -c "$WORK/proxy.conf" 2>/dev/null
+probe() { # NAME [OPTION]...
+	"$DBTLS" test "$1" -c "$WORK/proxy.conf" "${@:2}" 2>/dev/null
 	echo "status $?"
 }
 probes() {
@@ -480,17 +496,47 @@ probes() {
 		check "dbtls test: a listener that says: $name" \
 			"$word.*status $status\$" probe "probe-$name"
 	done <<-TABLE
-		refuse 0 answer +ok +REFUSE, TNS-12514
-		anew 0 again +ok +TLSv1.3.*TNS-12514
-		moved 0 redirect +ok +to ora1.*TNS-12514
+		ping 0 answer +ok +the listener is there; .*--service
+		refuse 0 answer +ok +REFUSE, TNS-12514.*remedy: .lsnrctl services
+		sid 0 answer +ok +REFUSE, TNS-12505: .*no such SID
+		again 0 answer +ok +RESEND: .*CONNECT.*and once more; REFUSE, TNS-
+		anew 0 again +ok +RESEND with flag 8: .*server process.*same socket.*; TLSv1.3.*TNS-12514
+		moved 0 redirect +ok +REDIRECT: .*; to ora1.*TNS-12514
 		away 1 redirect +FAIL.*redirect_allow
 		clear 1 FAIL +server sends us on to a place without TLS
 	TABLE
 	check "dbtls test: another server_dn" 'CN=Orders.*status 1' \
 		probe to-other-dn
-	check_rules "and breaks no rule" probe-refuse probe-anew probe-moved
+	check_rules "and breaks no rule" probe-refuse probe-again probe-anew \
+		probe-moved
 	check_events "it says that it follows a redirect" probe-moved connect \
 		2 '"flags": 4'
+}
+
+probes_of_services() {
+	local endpoint service status word
+	while read -r endpoint service status word; do
+		check "dbtls test --service $service, $endpoint" \
+			"$word.*status $status\$" \
+			probe "probe-$endpoint" --service "$service"
+	done <<-TABLE
+		named accept 0 again +ok +RESEND with flag 8: .*answer +ok +ACCEPT
+		named no 3 answer +FAIL +REFUSE, TNS-12514: .*remedy: .lsnrctl.*refused +connect
+		named moved 0 again +ok .*redirect +ok .*answer +ok +RESEND: .*; ACCEPT
+		named movedno 3 again +ok .*redirect +ok .*answer +FAIL +REFUSE, TNS-12514
+		wrong accept 1 again +ok .*ended by us, because of the certificate.*name_mismatch
+		plain resend 0 negotiate +ok .*answer +ok +RESEND: .*; ACCEPT
+		plain refuse 3 answer +FAIL +REFUSE, TNS-12514
+	TABLE
+	check "where a ping sees nothing of all that" \
+		'answer +ok +the listener is there.*status 0' probe probe-wrong
+	check "dbtls test --sid" 'TNS-12514.*status 3$' probe probe-refuse \
+		--sid ORCL
+	check_rules "which breaks no rule either" probe-named probe-wrong
+	check "it asks as drivers do" '"service": "accept", "protocol": "tcps", '$(
+	)'"host": "ora1.db.internal"' events probe-named connect
+	check_events "and leaves in order what has accepted" probe-named left 2 \
+		'"how": "close_notify"'
 }
 
 # What the small fetches of a CDC task pay: printed, and no verdict.
@@ -593,6 +639,7 @@ connects
 after_accept
 refusals
 probes
+probes_of_services
 pairs_show
 check_same "no session failed by a fault of ours" \
 	"$(grep -c 'reason=internal' "$WORK/proxy.log")" 0

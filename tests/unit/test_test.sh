@@ -80,8 +80,30 @@ arguments() {
 	done
 	expect 3 '*connect *FAIL*refused *connect' "${flags[@]}" \
 		--ssl-mode require
+	services
 	expect 3 '*resolve *FAIL*' --engine tls --server no-such.invalid:1 \
 		--ssl-mode require
+}
+
+# What is wrong with a name is said before anything is dialled.
+services() {
+	local option name oracle=(--engine oracle --server 127.0.0.1:1
+		--ssl-mode require)
+	for option in --service --sid; do
+		expect 2 "dbtls: $option: default is an endpoint of engine tls, *" \
+			"${flags[@]}" --ssl-mode require $option shop
+		for name in 'a(b' 'a)' 'a b' $'a\nb' $'a\001' 'a=b' 'é'; do
+			expect 2 "dbtls: $option: the name has a blank, *" \
+				"${oracle[@]}" $option "$name"
+		done
+		expect 2 "dbtls: $option: the name is longer than 255 bytes*" \
+			"${oracle[@]}" $option "$(printf 'x%.0s' {1..256})"
+		expect 2 "dbtls: $option: *" "${oracle[@]}" $option=
+		expect 3 '*connect *FAIL*refused *connect' "${oracle[@]}" \
+			$option shop.example.com
+	done
+	expect 2 'dbtls: test: --service and --sid exclude each other*' \
+		"${oracle[@]}" --service a --sid b
 }
 
 verdicts() {

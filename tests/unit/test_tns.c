@@ -78,6 +78,102 @@ hello_is_a_connect(void)
 	CU_ASSERT_FALSE(tns_offers_native(c.head));
 }
 
+/* What was asked for by name, as the server reads it. */
+static struct rd
+said(const uint8_t *hello, size_t len, struct tns_connect *c, size_t *behind)
+{
+	struct rd r = { .at = hello, .left = len };
+	struct tns_packet p;
+
+	CU_ASSERT_EQUAL_FATAL(tns_look(r, &p), TNS_WHOLE);
+	CU_ASSERT_TRUE_FATAL(tns_read_connect(p.all, c, behind));
+	rd_skip(&r, p.all.left);
+	if (c->in_packet)
+		return c->data;
+	CU_ASSERT_EQUAL_FATAL(tns_look(r, &p), TNS_WHOLE);
+	CU_ASSERT_EQUAL(p.type, TNS_DATA);
+	return tns_data(p.all);
+}
+
+static void
+service_is_asked_for_as_a_client_does(void)
+{
+	static uint8_t room[NEG_HELLO_MAX];
+	struct wr w = { .base = room, .cap = sizeof(room) };
+	const struct neg_ask ask = { .service = "shop.example.com",
+		.host = "db.example.com",
+		.port = 2484,
+		.tls = true,
+		.machine = "worker",
+		.user = "a(b c" };
+	struct tns_connect c;
+	size_t behind;
+	struct rd data;
+
+	CU_ASSERT_PTR_NULL_FATAL(neg_oracle.ask(&ask, &w));
+	data = said(room, w.len, &c, &behind);
+	CU_ASSERT_TRUE(c.in_packet);
+	CU_ASSERT_TRUE(rd_equals_string(data,
+	    "(DESCRIPTION=(ADDRESS=(PROTOCOL=tcps)(HOST=db.example.com)"
+	    "(PORT=2484))(CONNECT_DATA=(SERVICE_NAME=shop.example.com)"
+	    "(CID=(PROGRAM=dbtls)(HOST=worker)(USER=a?b?c))))"));
+	CU_ASSERT_FALSE(tns_offers_native(c.head));
+}
+
+static void
+what_is_asked_for_may_be_a_sid_or_long(void)
+{
+	static uint8_t room[NEG_HELLO_MAX];
+	static char longest[256 + 1];
+	struct wr w = { .base = room, .cap = sizeof(room) };
+	struct neg_ask ask = { .sid = "ORCL", .machine = "m", .user = "u" };
+	struct tns_connect c;
+	size_t behind;
+	struct rd data;
+
+	CU_ASSERT_PTR_NULL_FATAL(neg_oracle.ask(&ask, &w));
+	CU_ASSERT_TRUE(rd_equals_string(said(room, w.len, &c, &behind),
+	    "(DESCRIPTION=(CONNECT_DATA=(SID=ORCL)"
+	    "(CID=(PROGRAM=dbtls)(HOST=m)(USER=u))))"));
+	memset(longest, 'x', sizeof(longest) - 1);
+	ask.service = longest + 1;
+	w.len = 0;
+	CU_ASSERT_PTR_NULL_FATAL(neg_oracle.ask(&ask, &w));
+	data = said(room, w.len, &c, &behind);
+	CU_ASSERT_FALSE(c.in_packet);
+	CU_ASSERT_EQUAL(behind, data.left);
+	CU_ASSERT_EQUAL(tns_value(data, "CONNECT_DATA", "SERVICE_NAME").left,
+	    255);
+	ask.service = longest;
+	w.len = 0;
+	CU_ASSERT_PTR_NOT_NULL(neg_oracle.ask(&ask, &w));
+	CU_ASSERT_EQUAL(w.len, 0);
+}
+
+static void
+no_service_has_such_a_name(void)
+{
+	static const char *const names[] = { "", "a b", "a(b", "a)b", "a=b",
+		"a\nb", "a\x7f", "a\"b", "a'b", "a\\b", "a,b", "a\xc3\xa9",
+		"\x01" };
+	static uint8_t room[NEG_HELLO_MAX];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(names); i++) {
+		struct wr w = { .base = room, .cap = sizeof(room) };
+		const struct neg_ask service = { .service = names[i],
+			.machine = "m",
+			.user = "u" };
+		const struct neg_ask sid = { .sid = names[i],
+			.machine = "m",
+			.user = "u" };
+
+		CU_ASSERT_PTR_NOT_NULL(neg_oracle.ask(&service, &w));
+		CU_ASSERT_PTR_NOT_NULL(neg_oracle.ask(&sid, &w));
+		CU_ASSERT_EQUAL(w.len, 0);
+	}
+}
+
 static void
 no_beginning_of_a_connect_is_one(void)
 {
@@ -243,6 +339,45 @@ what_has_no_number_has_none(void)
 	for (i = 0; i < COUNT_OF(texts); i++)
 		CU_ASSERT_FALSE(tns_read_refuse(text(texts[i]), &number));
 	CU_ASSERT_EQUAL(number, 77);
+}
+
+/* NULL: what is told of a number that nobody knows. */
+static void
+expect_told(uint32_t number, bool refused, const char *means,
+    const char *remedy)
+{
+	uint8_t packet[128], room[256];
+	struct wr w = { .base = packet, .cap = sizeof(packet) };
+	struct neg_told told = { .words = { .base = room,
+				     .cap = sizeof(room) - 1 } };
+
+	tns_write_refuse(&w, number);
+	neg_oracle.words->answer(wr_written(&w), &told);
+	CU_ASSERT_FALSE(told.words.full);
+	room[told.words.len] = '\0';
+	CU_ASSERT_EQUAL(told.refused, refused);
+	CU_ASSERT_PTR_NOT_NULL(strstr((char *)room, means));
+	CU_ASSERT_EQUAL(told.remedy != NULL, remedy != NULL);
+	if (told.remedy != NULL && remedy != NULL)
+		CU_ASSERT_PTR_NOT_NULL(strstr(told.remedy, remedy));
+}
+
+static void
+numbers_are_told_in_words(void)
+{
+	expect_told(0, false, "of no service", NULL);
+	expect_told(12514, true,
+	    "TNS-12514: the listener knows no such service",
+	    "lsnrctl services");
+	expect_told(12505, true, "SID", "lsnrctl services");
+	expect_told(12660, true, "native network encryption", "REQUESTED");
+	expect_told(604, true, "TNS-00604: see Oracle's list", NULL);
+	/* Those that we refuse with. */
+	expect_told(12170, true, "too long", "dbtls");
+	expect_told(12520, true, "no handler", "processes");
+	expect_told(12541, true, "no listener", "dbtls");
+	expect_told(28860, true, "TLS has failed", "dbtls");
+	expect_told(29024, true, "certificate", "identity");
 }
 
 /*
@@ -458,6 +593,12 @@ main(void)
 		TEST(addresses_are_read),
 		TEST(services_are_named),
 		TEST(no_sni_is_too_long),
+		{ "service_is_asked_for_as_a_client_does",
+		    service_is_asked_for_as_a_client_does },
+		{ "what_is_asked_for_may_be_a_sid_or_long",
+		    what_is_asked_for_may_be_a_sid_or_long },
+		{ "no_service_has_such_a_name", no_service_has_such_a_name },
+		{ "numbers_are_told_in_words", numbers_are_told_in_words },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
