@@ -4,7 +4,8 @@
 # NEWER is a root with a newer OpenSSL, which comes with its own libc.
 set -u
 WORK=$1 DBTLS=$2 PEER=$3 NEWER=$4
-readonly WORK DBTLS PEER NEWER
+REAL=$(cd "$(dirname "$0")" && pwd)
+readonly WORK DBTLS PEER NEWER REAL
 readonly PROXY=7001 SERVER=7002
 # What follows is short, and many: their sum is what it takes.
 readonly BULK=4 BRIEF=1
@@ -36,7 +37,7 @@ config() { # CLIENT SERVER [TLS] [ENDPOINT]
 	cat >"$WORK/dbtls.conf" <<-CONF
 		threads = 1;
 		log = { level = "debug"; };
-		endpoints = ( { name = "in"; engine = "tls";
+		endpoints = ( { name = "in"; engine = "${ENGINE:-tls}";
 		    listen = "127.0.0.1:$PROXY"; server = "127.0.0.1:$SERVER";
 		    ssl_mode = "$mode"; $client
 		    tls = { ktls = "on"; ${3:-} }; ${4:-} } );
@@ -105,6 +106,83 @@ in_log() { # TEXT WANTED
 	fi
 }
 
+# --- Oracle ----------------------------------------------------------------
+# Its server drops the TLS session that CONNECT has come in and wants another,
+# on the same socket: which a kernel that has the first could not do.
+
+oracle() {
+	local legs client leg word many double
+	: >"$WORK/tns.events"
+	PYTHONDONTWRITEBYTECODE=1 python3 "$REAL/doubles/tns.py" \
+		--port $SERVER --log "$WORK/tns.events" --tls-min 1.3 \
+		--cert "$WORK/peer.pem" --key "$WORK/peer.pem" \
+		--service again=resend8,accept \
+		--service held=resend8,silence >"$WORK/tns.out" 2>&1 &
+	double=$!
+	await 20 grep -q '"ready"' "$WORK/tns.events" ||
+		bad "Oracle: the double starts: $(tail -n 1 "$WORK/tns.out")"
+	for legs in 'plain clear server 1' 'tls tls both 2'; do
+		read -r client leg word many <<<"$legs"
+		ENGINE=oracle config "$client" tls
+		dbtls_start own
+		oracle_held "$leg"
+		oracle_again "$leg" "$word" "$many"
+		dbtls_stop
+	done
+	kill "$double"
+	wait "$double" 2>/dev/null
+	if grep -q '"violation"' "$WORK/tns.events"; then
+		bad "Oracle: $(grep -m 1 '"violation"' "$WORK/tns.events")"
+	fi
+}
+
+raw() { # LEG SERVICE WHAT [ARGUMENT]...
+	PYTHONDONTWRITEBYTECODE=1 exec timeout 30 python3 \
+		"$REAL/clients/tns_raw.py" "$REAL/doubles" $PROXY "$@"
+}
+
+# In the second TLS session, and before ACCEPT.
+oracle_held() { # LEG
+	local before client
+	before=$(stat_of TlsTxSw)
+	: >"$WORK/tns.events"
+	(raw "$1" held connect) >/dev/null 2>&1 &
+	client=$!
+	if await 20 grep -q '"step": "silence"' "$WORK/tns.events"; then
+		same "Oracle, $1: legs that the kernel has before ACCEPT" \
+			$(($(stat_of TlsTxSw) - before)) 0
+	else
+		bad "Oracle, $1: the second CONNECT: $(tail -n 1 \
+			"$WORK/tns.events")"
+	fi
+	kill "$client"
+	wait "$client" 2>/dev/null
+}
+
+oracle_again() { # LEG KTLS LEGS
+	local sent received
+	sent=$(stat_of TlsTxSw)
+	received=$(stat_of TlsRxSw)
+	same "Oracle, $1: bytes each way after RESEND and ACCEPT" \
+		"$(raw "$1" again both 300000)" 'got 300000 sent 300000 same'
+	await 10 grep -q 'event=session.close .*bytes_to_server=[0-9]\{6\}' \
+		"$WORK/dbtls.log"
+	same "Oracle, $1: the log" "$(grep event=session.close \
+		"$WORK/dbtls.log" | tail -n 1 | grep -o "ktls=[a-z]*")" "ktls=$2"
+	same "Oracle, $1: legs that were sealed by it" \
+		$(($(stat_of TlsTxSw) - sent)) "$3"
+	same "Oracle, $1: and opened" \
+		$(($(stat_of TlsRxSw) - received)) "$3"
+}
+
+same() { # TEXT GOT WANTED
+	if [ "$2" = "$3" ]; then
+		ok "$1: $2"
+	else
+		bad "$1: got $2, wanted $3"
+	fi
+}
+
 library_of() { # own|newer
 	dbtls_start "$1"
 	dbtls_stop
@@ -139,6 +217,17 @@ for suite in TLS_AES_128_GCM_SHA256 TLS_CHACHA20_POLY1305_SHA256; do
 done
 config tls tls '' 'rekey_records = 100;'
 run "a key for 100 records" own own tls tls -n 2 -m $BULK -r
+
+# Where TLS is asked for, and the session has been followed before it is handed
+# over.
+for legs in 'plain tls server' 'tls tls both' 'tls plain client'; do
+	read -r client server word <<<"$legs"
+	ENGINE=postgres config "$client" "$server"
+	run "PostgreSQL" own own "$client" "$server" \
+		-n "$(legs_of "$client" "$server")" -m $BRIEF -a
+	in_log "PostgreSQL" "$word"
+done
+oracle
 
 # What the kernel is not given goes on in dbtls.
 config tls tls 'max = "1.2";'

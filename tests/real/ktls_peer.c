@@ -2,7 +2,7 @@
  * ktls_peer.c - both ends of sessions through dbtls, for tests of kernel TLS
  *
  *	ktls_peer -c plain|tls -s plain|tls -p PORT -l PORT -k PEM
- *	    [-u SUITE] [-v 1.2] [-n LEGS] [-m MEGABYTES] [-r]
+ *	    [-u SUITE] [-v 1.2] [-n LEGS] [-m MEGABYTES] [-r] [-a]
  *
  * Plays the client (of dbtls's listener, -p) and the server (at -l, with the
  * certificate and key in PEM) and does in session after session what TLS can
@@ -10,7 +10,8 @@
  * peers that do not read, ends in order and out of it, records that are wrong.
  * -n: on so many of dbtls's legs the kernel must have the records, as
  * /proc/net/tls_stat counts them.  -r: dbtls is set to take a new key after a
- * few records, and must be seen to.  One line for each promise, "ok" or "bad"
+ * few records, and must be seen to.  -a: both ends are PostgreSQL's, so TLS
+ * is asked for, and there is a log-in before all that.  One line for each promise, "ok" or "bad"
  * first.
  */
 #include <arpa/inet.h>
@@ -67,6 +68,7 @@ static struct {
 	long legs;
 	size_t bulk;
 	bool rekeys;
+	bool asks;    /* for TLS, as PostgreSQL does */
 	size_t early; /* bytes of the client's, behind its handshake */
 	SSL_CTX *client, *server;
 	int listening;
@@ -165,6 +167,38 @@ end_secure(struct end *e, SSL_CTX *ctx)
 }
 
 static bool put(struct end *e, size_t len);
+static bool put_bytes(struct end *e, const uint8_t *bytes, size_t len);
+static bool get_bytes(struct end *e, const uint8_t *bytes, size_t len);
+
+/*
+ * PostgreSQL, as far as dbtls follows it.
+ */
+
+static const uint8_t ssl_request[] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f };
+static const uint8_t ssl_answer[] = { 'S' };
+static const uint8_t startup[] = { 0, 0, 0, 16, 0, 3, 0, 0, 'u', 's', 'e', 'r',
+	'\0', 'a', '\0', '\0' };
+/* AuthenticationOk, ReadyForQuery */
+static const uint8_t welcome[] = { 'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5,
+	'I' };
+
+static bool
+client_asks(struct end *e)
+{
+	return put_bytes(e, ssl_request, sizeof(ssl_request)) &&
+	    get_bytes(e, ssl_answer, sizeof(ssl_answer));
+}
+
+static bool
+server_answers(struct end *e)
+{
+	return get_bytes(e, ssl_request, sizeof(ssl_request)) &&
+	    put_bytes(e, ssl_answer, sizeof(ssl_answer));
+}
+
+/*
+ * Sessions begin.
+ */
 
 static void *
 client_shake(void *arg)
@@ -172,13 +206,37 @@ client_shake(void *arg)
 	struct end *e = arg;
 	size_t n, left;
 
+	if (peer.asks && peer.client_tls && !client_asks(e))
+		give_up("the client's SSLRequest");
+	if (peer.client_tls)
+		end_secure(e, peer.client);
 	if (e->ssl != NULL && SSL_connect(e->ssl) != 1)
 		give_up("the client's handshake");
+	if (peer.asks)
+		e->good = put_bytes(e, startup, sizeof(startup));
 	for (left = peer.early; left > 0 && e->good; left -= n) {
 		n = left < PIECE ? left : PIECE;
 		e->good = put(e, n);
 	}
+	if (peer.asks && !get_bytes(e, welcome, sizeof(welcome)))
+		give_up("the client's log-in");
 	return NULL;
+}
+
+static void
+server_shake(struct end *e)
+{
+	if (peer.asks && peer.server_tls && !server_answers(e))
+		give_up("the server's SSLRequest");
+	if (peer.server_tls) {
+		end_secure(e, peer.server);
+		if (SSL_accept(e->ssl) != 1)
+			give_up("the server's handshake");
+	}
+	if (peer.asks &&
+	    (!get_bytes(e, startup, sizeof(startup)) ||
+		!put_bytes(e, welcome, sizeof(welcome))))
+		give_up("the server's log-in");
 }
 
 static void
@@ -193,19 +251,13 @@ open_session(struct end *c, struct end *s)
 	c->fd = tcp_socket();
 	if (connect(c->fd, (struct sockaddr *)&at, sizeof(at)) == -1)
 		give_up("connect");
-	if (peer.client_tls)
-		end_secure(c, peer.client);
 	if (pthread_create(&thread, NULL, client_shake, c) != 0)
 		give_up("thread");
 	if ((s->fd = accept(peer.listening, NULL, NULL)) == -1)
 		give_up("accept");
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (peer.server_tls) {
-		end_secure(s, peer.server);
-		if (SSL_accept(s->ssl) != 1)
-			give_up("the server's handshake");
-	}
+	server_shake(s);
 	(void)pthread_join(thread, NULL);
 }
 
@@ -264,20 +316,45 @@ end_read(struct end *e, uint8_t *bytes, size_t cap, size_t *len)
 	    : HOW_TRUNCATED;
 }
 
-/* The next so many bytes of the stream. */
 static bool
-put(struct end *e, size_t len)
+put_bytes(struct end *e, const uint8_t *bytes, size_t len)
 {
-	uint8_t bytes[PIECE];
-	size_t i, n, done = 0;
+	size_t n, done = 0;
 
-	for (i = 0; i < len && i < sizeof(bytes); i++)
-		bytes[i] = stream_byte(e->out + (uint32_t)i);
 	while (done < len) {
 		if ((n = end_write(e, bytes + done, len - done)) == 0)
 			return false;
 		done += n;
 	}
+	return true;
+}
+
+/* These must come, and what is behind them is left. */
+static bool
+get_bytes(struct end *e, const uint8_t *bytes, size_t len)
+{
+	uint8_t got[PIECE];
+	size_t n, done;
+
+	for (done = 0; done < len; done += n) {
+		if (end_read(e, got, len - done, &n) != HOW_DATA ||
+		    memcmp(got, bytes + done, n) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* The next so many bytes of the stream. */
+static bool
+put(struct end *e, size_t len)
+{
+	uint8_t bytes[PIECE];
+	size_t i;
+
+	for (i = 0; i < len && i < sizeof(bytes); i++)
+		bytes[i] = stream_byte(e->out + (uint32_t)i);
+	if (!put_bytes(e, bytes, len))
+		return false;
 	e->out += (uint32_t)len;
 	return true;
 }
@@ -742,7 +819,7 @@ options(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "c:s:p:l:k:u:v:n:m:r")) != -1) {
+	while ((o = getopt(argc, argv, "c:s:p:l:k:u:v:n:m:ra")) != -1) {
 		switch (o) {
 		case 'c':
 			peer.client_tls = strcmp(optarg, "tls") == 0;
@@ -773,6 +850,9 @@ options(int argc, char **argv)
 			break;
 		case 'r':
 			peer.rekeys = true;
+			break;
+		case 'a':
+			peer.asks = true;
 			break;
 		default:
 			exit(2);

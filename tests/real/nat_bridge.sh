@@ -23,6 +23,8 @@ fi
 
 readonly BRIDGE=$TREE/contrib/nat-bridge
 readonly PG=10.92.0.10 MARIA=10.92.0.20 LATER=10.92.0.30 CLIENT=10.91.0.10
+# The same of IPv6; at $PASSED there is the first's PostgreSQL as well.
+readonly PG6=fd92::10 MARIA6=fd92::20 PASSED=fd92::30
 
 # --- networks --------------------------------------------------------------
 
@@ -31,7 +33,8 @@ net() { # NAMESPACE COMMAND...
 }
 
 # An interface into one of the two networks, which are switches; it has no
-# addresses but these, which would come in the middle of a test.
+# addresses but these, which would come in the middle of a test.  What forwards
+# asks for its neighbours from one of its link's.
 plug() { # NAMESPACE INTERFACE SWITCH ADDRESS...
 	local address
 	ip link add "$1-$2" type veth peer name "$2" netns "$1" &&
@@ -61,11 +64,11 @@ networks_make() {
 	plug client eth0 clients $CLIENT/24 fd91::10/64 &&
 		plug a eth0 clients 10.91.0.2/24 10.91.0.1/24 fd91::2/64 \
 			fd91::1/64 &&
-		plug a eth1 databases 10.92.0.2/24 fd92::2/64 &&
+		plug a eth1 databases 10.92.0.2/24 fd92::2/64 fe80::2/64 &&
 		plug b eth0 clients 10.91.0.3/24 fd91::3/64 &&
-		plug b eth1 databases 10.92.0.3/24 fd92::3/64 &&
+		plug b eth1 databases 10.92.0.3/24 fd92::3/64 fe80::3/64 &&
 		plug db eth0 databases $PG/24 $MARIA/24 $LATER/24 \
-			fd92::10/64 || return 1
+			$PG6/64 $MARIA6/64 $PASSED/64 || return 1
 	for name in a b; do
 		net $name sysctl -qw net.ipv4.ip_forward=1 \
 			net.ipv6.conf.all.forwarding=1
@@ -101,24 +104,28 @@ bridge_config() { # FILE
 		    keepalive = { idle = 1; interval = 1; count = 2; };
 		    timeouts = { drain = 0.5; }; },
 		  { name = "stock"; engine = "mariadb";
-		    transparent = "redirect"; listen = "0.0.0.0:13306";
-		    server = "$MARIA:3306"; server_name = "db.test";
+		    transparent = "redirect";
+		    listen = [ "0.0.0.0:13306", "[::]:13306" ];
+		    server = [ "$MARIA:3306", "[$MARIA6]:3306" ];
+		    server_name = "db.test";
 		    ssl_mode = "verify-full"; ca = "$PKI/ca.crt";
 		    client_tls = { mode = "off"; };
-		    allow = "10.91.0.0/24"; timeouts = { drain = 0.5; }; },
+		    allow = [ "10.91.0.0/24", "fd91::/64" ]; timeouts = { drain = 0.5; }; },
 		  { name = "byname"; engine = "postgres";
-		    transparent = "redirect"; listen = "0.0.0.0:13306";
+		    transparent = "redirect";
+		    listen = [ "0.0.0.0:13306", "[::]:13306" ];
 		    server = "db.test:5433";
 		    ssl_mode = "verify-full"; ca = "$PKI/ca.crt";
 		    client_tls = { mode = "off"; };
-		    allow = "10.91.0.0/24"; } );
+		    allow = [ "10.91.0.0/24", "fd91::/64" ]; } );
 	CONF
 }
 
-bridge_run() { # NAMESPACE
-	local name=proxy-$1
+bridge_run() { # NAMESPACE [family]
+	local name=proxy-${2:-$1}
 	: >"$WORK/$name.log"
-	start "$name" ip netns exec "$1" "$DBTLS" run -c "$WORK/bridge.conf"
+	start "$name" ip netns exec "$1" "$DBTLS" run \
+		-c "$WORK/${2:-bridge}.conf"
 	await 20 dbtls_settled "$name"
 	alive "$name" && log_has "$name" 'event=start' && return 0
 	fail "dbtls starts ($name)" "$(tail -n 5 "$WORK/$name.log")"
@@ -154,9 +161,9 @@ pg_client() { # HOST PORT SQL
 readonly WHO='SELECT ssl, host(client_addr) FROM pg_stat_ssl
 	JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid()'
 
-maria_client() { # SQL
-	(ROOT_NETWORK=/run/netns/client mariadb 118 app 3306 --host=$MARIA \
-		--skip-ssl -e "$1")
+maria_client() { # SQL [HOST]
+	(ROOT_NETWORK=/run/netns/client mariadb 118 app 3306 \
+		--host="${2:-$MARIA}" --skip-ssl -e "$1")
 }
 
 databases_start() {
@@ -173,7 +180,7 @@ databases_start() {
 		"INSERT INTO t SELECT i, md5(i::text)
 			FROM generate_series(1, 1000) i"
 	my_data source mariadb118 && my_certificate source good || return 1
-	ROOT_NETWORK=/run/netns/db MY_ADDRESS=$MARIA my_start source 3306 \
+	ROOT_NETWORK=/run/netns/db MY_ADDRESS=$MARIA,$MARIA6 my_start source 3306 \
 		--server-id=1 --gtid-domain-id=1 || return 1
 	my_admin source "USE app" \
 		"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))" \
@@ -312,10 +319,20 @@ nothing_in_clear() {
 		'packets [1-9]' net a nft list chain inet dbtls_bridge guard
 	check_same "what is let pass is not caught" \
 		"$(maria_client 'SELECT 1')" 1
+	check "but only that" "Can't connect|111" \
+		maria_client 'SELECT 1' $MARIA6
+	bridge a down
+	bridge a up -c "$WORK/bridge.conf" --pass $MARIA6
+	check_same "what is let pass of IPv6 is not caught" \
+		"$(maria_client 'SELECT 1' $MARIA6)" 1
+	check "but only that, either" "Can't connect|111" \
+		maria_client 'SELECT 1'
 	bridge a down
 	bridge a up -c "$WORK/bridge.conf"
 	check "no dbtls: what would be redirected is refused" \
 		"Can't connect|111" maria_client 'SELECT 1'
+	check "no dbtls: and so it is of IPv6" \
+		"Can't connect|111" maria_client 'SELECT 1' $MARIA6
 }
 
 connections() {
@@ -328,6 +345,14 @@ connections() {
 		maria_client "SHOW STATUS LIKE 'Ssl_version'"
 	check_same "redirect: dbtls verified the name" \
 		"$(dbtls_value proxy-a session.open stock verified)" full
+	check "redirect: of IPv6" 'TLS' \
+		maria_client "SHOW STATUS LIKE 'Ssl_version'" $MARIA6
+	check "redirect: and of IPv6" '^full .fd92::20.:3306$' \
+		opened proxy-a stock
+}
+opened() { # NAME ENDPOINT: what was verified of whom, last
+	dbtls_value "$1" session.open "$2" verified
+	dbtls_value "$1" session.open "$2" server
 }
 
 # db.test is 10.92.0.10 until the hosts file says otherwise.
@@ -339,6 +364,10 @@ names() {
 		TCP4-LISTEN:5433,fork,reuseaddr TCP4:$PG:5432
 	await 10 net db sh -c "ss -Hltn 'sport = :5433' | grep -q ."
 	check "names: a connection to it" '^t\|' pg_client $PG 5433 "$WHO"
+	check_same "names: none of IPv6 is in the set" "$(net a nft list set \
+		inet dbtls_bridge named_6_13306 | grep -c elements)" 0
+	check "names: and there is no connection to one" 'refused|reset' \
+		pg_client $PG6 5433 "$WHO"
 	check "names: to another address at that port there is none" \
 		'refused|reset' pg_client $LATER 5433 "$WHO"
 	echo "$LATER db.test" >"$WORK/hosts"
@@ -353,7 +382,7 @@ names() {
 	echo "" >"$WORK/hosts"
 	check_same "names: one that nobody knows is no failure" \
 		"$(bridge a up --names -c "$WORK/bridge.conf" 2>&1 |
-			grep -o 'byname: db.test')" 'byname: db.test'
+			grep -o 'byname: db.test' | uniq)" 'byname: db.test'
 	check "names: and its addresses stay" "$LATER . 5433" \
 		net a nft list set inet dbtls_bridge named_4_13306
 	echo "$PG db.test" >"$WORK/hosts"
@@ -407,6 +436,105 @@ follow() { # WHAT
 	await 30 my_follows
 	check_same "MariaDB: the replica has $1" \
 		"$(my_digest replica)" "$(my_digest source)"
+}
+
+# --- IPv6, an address of its own, this host's programs ----------------------
+
+# What bridge.conf, which is for two hosts, has not.
+family_config() { # FILE
+	local common
+	common="engine = \"postgres\"; server_name = \"db.test\";
+		ssl_mode = \"verify-full\"; ca = \"$PKI/ca.crt\";
+		client_tls = { mode = \"off\"; };
+		allow = [ \"10.91.0.0/24\", \"10.92.0.0/24\", \"fd91::/64\",
+			\"fd92::/64\" ];"
+	cat >"$1" <<-CONF
+		threads = 1;
+		log = { level = "debug"; to = "stderr"; };
+		endpoints = (
+		  { name = "six"; transparent = "redirect"; $common
+		    listen = "[::]:16432"; server = "[fd92::/64]:5432"; },
+		  { name = "exact"; transparent = "redirect"; $common
+		    listen = [ "10.91.0.2:16433", "[fd91::2]:16433" ];
+		    server = [ "$PG:5434", "[$PG6]:5434" ]; },
+		  { name = "loopback"; transparent = "tproxy"; $common
+		    listen = "[::1]:16434"; server = "[$PG6]:5435"; } );
+	CONF
+}
+
+# A program of this host's: root's, as dbtls is, or somebody else's.
+here() { # root|db HOST PORT
+	local options=()
+	[ "$1" = root ] || options=(-u)
+	(ROOT_NETWORK=/run/netns/a in_root "${options[@]}" -t 20 pg17 \
+		"PATH=$(pg_bin 17):/usr/bin" psql -X -A -t -w -d "host=$2
+		port=$3 sslmode=disable user=app dbname=app connect_timeout=5
+		password=app-$CANARY" -c "$WHO")
+}
+
+families() {
+	local port
+	family_config "$WORK/family.conf"
+	for port in 5434 5435; do
+		start "at-$port" ip netns exec db socat \
+			"TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" \
+			TCP4:$PG:5432
+		await 10 net db sh -c "ss -Hltn 'sport = :$port' | grep -q ."
+	done
+	bridge a down
+	check_ok "families: the kernel takes the rules" bridge a up \
+		-c "$WORK/family.conf" --pass $PASSED --local root
+	bridge_run a family || return
+	families_from_elsewhere
+	families_from_here
+	stop proxy-family
+	check "families: no dbtls: one of this host's is refused" 'refused' \
+		here db $PG6 5432
+	check "families: no dbtls: by dnat as well" 'refused' \
+		here db $PG6 5434
+	check "families: no dbtls: and so is a client" 'refused|reset' \
+		pg_client $PG6 5434 "$WHO"
+	bridge a down
+	stop at-5434
+	stop at-5435
+	bridge a up -c "$WORK/bridge.conf"
+}
+
+families_from_elsewhere() {
+	check "families: redirect of IPv6 alone" '^t\|fd92::2$' \
+		pg_client $PG6 5432 "$WHO"
+	check "families: and what was verified" '^full .fd92::10.:5432$' \
+		opened proxy-family six
+	check "families: IPv4 has no endpoint there" 'no encryption' \
+		pg_client $PG 5432 "$WHO"
+	check "families: what is let pass goes on as it is" 'no encryption' \
+		pg_client $PASSED 5432 "$WHO"
+	check "families: dnat to an address of IPv6" '^t\|' \
+		pg_client $PG6 5434 "$WHO"
+	check "families: and what was verified by it" '^full .fd92::10.:5434$' \
+		opened proxy-family exact
+	check "families: dnat to one of IPv4" '^t\|' \
+		pg_client $PG 5434 "$WHO"
+	check "families: tproxy to loopback of IPv6" '^t\|' \
+		pg_client $PG6 5435 "$WHO"
+}
+
+families_from_here() {
+	check "--local: a program of this host's is caught" '^t\|' \
+		here db $PG6 5432
+	check "--local: with its own address" '^\[?fd92::2\]?' \
+		dbtls_value proxy-family session.open six client
+	check "--local: by dnat of IPv6" '^t\|' here db $PG6 5434
+	check "--local: by dnat of IPv4" '^t\|' here db $PG 5434
+	check "--local: dbtls's own user is not" 'no encryption' \
+		here root $PG6 5432
+	check "--local: nor is what is let pass" 'no encryption' \
+		here db $PASSED 5432
+	check "--local: what tproxy cannot catch here is refused" \
+		'refused|reset' here db $PG6 5435
+	check "--local: which is counted" \
+		'fixed_6_16434 counter packets [1-9]' \
+		net a nft list chain inet dbtls_bridge guard_local
 }
 
 # --- the pair --------------------------------------------------------------
@@ -623,6 +751,7 @@ if ! pg_have 17 || ! my_have mariadb118; then
 fi
 databases_start || theme_end
 nothing_in_clear
+families
 as_a_service
 if bridge_run a; then
 	check_script

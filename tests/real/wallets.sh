@@ -1,8 +1,9 @@
 #!/bin/bash
-# wallets.sh - Oracle wallets of every kind, as `ca` and as identity in front of
-# a real PostgreSQL; `dbtls cert` with the openssl program as a second opinion;
-# and the procedure by which a server of 2010 was reached with orapki, without
-# it: TLS 1.0, AES256-SHA, an RSA key of 1024 bits, a certificate of version 1.
+# wallets.sh - Oracle wallets of every kind, as `ca`, as identity and for the
+# client leg before a real PostgreSQL; `dbtls cert` with the openssl program
+# as a second opinion; and the procedure by which a server of 2010 was reached
+# with orapki, without it: TLS 1.0, AES256-SHA, an RSA key of 1024 bits, a
+# certificate of version 1.
 . "$(dirname "$0")/lib.sh"
 
 readonly PASSWORD=horse-battery
@@ -24,11 +25,17 @@ cert() { "$DBTLS" cert "$@"; }
 
 # --- wallets ---------------------------------------------------------------
 
-# PKCS#12 of a root to be trusted, and perhaps of a client's certificate.
-p12() { # FILE PASSWORD trust|client [OPTION]...
-	local what=(-nokeys -in "$PKI/ca.crt")
-	[ "$3" = trust ] || what=(-inkey "$PKI/client.key" -in "$PKI/client.crt"
-		-certfile "$PKI/clients.crt")
+# What is in one: the root of servers, that of clients, or somebody's
+# certificate with its key and, in $WORK/HAS.more, what else there is.  The
+# server's is by a CA in the middle, and trusts the clients' root besides.
+readonly HAS='trust clients client server'
+declare -Ar OWN=([client]=client [server]=inter-leaf) \
+	ROOT=([trust]=ca [clients]=clients)
+
+p12() { # FILE PASSWORD HAS [OPTION]...
+	local what=(-nokeys -in "$PKI/${ROOT[$3]:-}.crt") own=${OWN[$3]:-}
+	[ -z "$own" ] || what=(-inkey "$PKI/$own.key" -in "$PKI/$own.crt"
+		-certfile "$WORK/$3.more")
 	PW=$2 openssl pkcs12 -export "${what[@]}" -passout env:PW \
 		-out "$1" "${@:4}"
 }
@@ -36,7 +43,7 @@ p12() { # FILE PASSWORD trust|client [OPTION]...
 readonly LIKE_ORAPKI=(-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES
 	-macalg sha1 -iter 10000)
 
-sso() { # FILE trust|client SEAL [HOST USER]
+sso() { # FILE HAS SEAL [HOST USER]
 	python3 "$REAL/wallet_head.py" "${@:3}" >"$1" 2>"$WORK/word" &&
 		p12 "$WORK/inside.p12" "$(cat "$WORK/word")" "$2" \
 			"${LIKE_ORAPKI[@]}" &&
@@ -44,7 +51,7 @@ sso() { # FILE trust|client SEAL [HOST USER]
 }
 
 # Where a wallet of KIND is.
-path() { # KIND trust|client
+path() { # KIND HAS
 	local folder=$WORK/wallet/$1-$2
 	case $1 in
 	made) echo "$folder" ;; # the folder is named, not the file
@@ -54,15 +61,15 @@ path() { # KIND trust|client
 	esac
 }
 
-wallet_make() { # KIND trust|client
-	local at what
+wallet_make() { # KIND HAS
+	local at what own=${OWN[$2]:-}
 	at=$(path "$1" "$2")
 	mkdir -p "$WORK/wallet/$1-$2"
 	case $1 in
 	made)
-		what=(--ca "$PKI/ca.crt")
-		[ "$2" = trust ] || what=(--ca "$PKI/clients.crt" --cert
-			"$PKI/client.crt" --key "$PKI/client.key")
+		what=(--ca "$PKI/${ROOT[$2]:-clients}.crt")
+		[ -z "$own" ] || what+=(--cert "$PKI/$own.chain.pem"
+			--key "$PKI/$own.key")
 		cert wallet "${what[@]}" --out "$at"
 		;;
 	sso) sso "$at" "$2" aes ;;
@@ -72,12 +79,12 @@ wallet_make() { # KIND trust|client
 	old-p12) p12 "$at" "$PASSWORD" "$2" "${LIKE_ORAPKI[@]}" ;;
 	rc2) p12 "$at" "$PASSWORD" "$2" -legacy ;;
 	pem)
-		if [ "$2" = trust ]; then
-			cat "$PKI/ca.crt"
+		if [ -z "$own" ]; then
+			cat "$PKI/${ROOT[$2]}.crt"
 		else
-			openssl pkcs8 -topk8 -in "$PKI/client.key" \
+			openssl pkcs8 -topk8 -in "$PKI/$own.key" \
 				-passout "pass:$PASSWORD"
-			cat "$PKI/client.crt" "$PKI/clients.crt"
+			cat "$PKI/$own.crt" "$WORK/$2.more"
 		fi >"$at"
 		;;
 	esac
@@ -110,10 +117,18 @@ sslmode=disable" -c "SELECT current_user, ssl, client_dn FROM pg_stat_ssl
 	WHERE pid = pg_backend_pid()"
 }
 
-add() { # NAME SETTINGS
-	port_new "port[$1]" plain
+add() { # NAME SETTINGS [plain|secret]
+	port_new "port[$1]" "${3:-plain}"
 	endpoint "$1" "${port[$1]}" "127.0.0.1:$server" verify-full \
 		"server_name = \"db.test\"; $2"
+}
+
+# The client leg's certificate out of one wallet, its anchors out of another.
+add_front() { # NAME KIND HAS-ANCHORS
+	add "$1" "ca = [ \"$PKI/ca.crt\" ]; client_tls = {
+		mode = \"require\"; cert = \"$(path "$2" server)\";
+		ca = [ \"$(path "$2" "$3")\" ]; verify = \"require\"; };
+		$(access "$2")" secret
 }
 
 add_endpoints() {
@@ -124,6 +139,11 @@ add_endpoints() {
 		add "$kind.identity" "ca = [ \"$PKI/ca.crt\" ];
 			identity = { cert = \"$(path "$kind" client)\"; };
 			$(access "$kind")"
+	done
+	for kind in $KINDS; do
+		add_front "$kind.front" "$kind" clients
+		# One that has both, as a server's usually does.
+		add_front "$kind.one" "$kind" server
 	done
 	# A client's wallet trusts whom it has, and that is not this server.
 	add other.ca "ca = [ \"$(path sso client)\" ];"
@@ -151,9 +171,49 @@ sessions() {
 		query other.ca trusted
 	check "and the log says why" '^untrusted$' \
 		dbtls_value proxy session.refused other.ca reason
+	for kind in $KINDS; do
+		fronts "$kind"
+	done
 	check "identity.password_file wins" '^cert\|t\|/CN=client$' \
 		query own.password cert
 	stop proxy
+}
+
+# The client has the root alone: what is between comes out of the wallet.
+front() { # ENDPOINT [CERTIFICATE]
+	local mine="sslcert=/nonexistent sslkey=/nonexistent"
+	[ -z "${2:-}" ] || mine="sslcert=$PKI/$2.crt sslkey=$PKI/$2.key"
+	psql 15 "host=db.test hostaddr=127.0.0.1 port=${port[$1]} dbname=app \
+user=trusted sslmode=verify-full sslrootcert=$PKI/ca.crt $mine" \
+		-c "SELECT current_user, ssl FROM pg_stat_ssl
+			WHERE pid = pg_backend_pid()"
+}
+
+# Whose certificates a client is sent, the leaf's first.
+sent() { # ENDPOINT
+	openssl s_client -connect "127.0.0.1:${port[$1]}" -starttls postgres \
+		-showcerts </dev/null 2>/dev/null |
+		sed -n 's/^ *[0-9] s:.*CN = //p'
+}
+
+fronts() { # KIND
+	local name
+	for name in "$1.front" "$1.one"; do
+		check "$name: the chain is verified, and so is the client's" \
+			'^trusted\|t$' front "$name" client
+		check "$name: a client of another CA" 'alert unknown ca' \
+			front "$name" client-bad
+		check "$name: and the log says why" '^client_certificate .*ca2' \
+			refused_for "$name"
+	done
+	check "$1.front: a client without a certificate" \
+		'alert certificate required' front "$1.front"
+	check "$1.one: the anchors in it are not shown" \
+		'^inter-leaf inter$' sent "$1.one"
+}
+refused_for() { # ENDPOINT
+	dbtls_value proxy session.refused "$1" reason
+	dbtls_value proxy session.refused "$1" detail
 }
 
 # --- what is refused, with file, line and setting --------------------------
@@ -193,6 +253,21 @@ refusals() {
 	exits "a key beside a wallet" 2 'identity.*has its key inside' \
 		check_one "ca = \"$PKI/ca.crt\"; identity = {
 			cert = \"$client\"; key = \"$PKI/client.key\"; };"
+	exits "no key in client_tls.cert" 2 \
+		'one.conf:4: .*client_tls.cert.*has no private key' \
+		check_one "ca = \"$PKI/ca.crt\"; client_tls = {
+			mode = \"require\"; cert = \"$(path sso clients)\"; };"
+	exits "client_tls.key beside a wallet" 2 \
+		'client_tls.*has its key inside' \
+		check_one "ca = \"$PKI/ca.crt\"; client_tls = {
+			mode = \"require\"; cert = \"$(path sso server)\";
+			key = \"$PKI/inter-leaf.key\"; };"
+	exits "a password of client_tls.ca that is missing" 2 \
+		'client_tls.ca.*ewallet.p12: needs a password' \
+		check_one "ca = \"$PKI/ca.crt\"; client_tls = {
+			mode = \"require\"; verify = \"require\";
+			cert = \"$(path sso server)\";
+			ca = \"$(path p12 clients)\"; };"
 	exits "words that open nothing" 2 'wallet_user.*has no effect' \
 		check_one "ssl_mode = \"require\"; wallet_user = \"oracle\";"
 	at=$WORK/open.sso
@@ -372,8 +447,10 @@ umask 077
 certs_make
 echo "$PASSWORD" >"$WORK/password"
 mkdir "$WORK/empty"
+cp "$PKI/clients.crt" "$WORK/client.more"
+cat "$PKI/clients.crt" "$PKI/inter.crt" >"$WORK/server.more"
 for kind in $KINDS; do
-	for what in trust client; do
+	for what in $HAS; do
 		check_ok "made: $kind $what" wallet_make "$kind" "$what"
 	done
 done
