@@ -539,16 +539,13 @@ families_from_here() {
 
 # --- the pair --------------------------------------------------------------
 
-# The example as it is, but for what is of this place.
+# The example as it is, but for names and addresses.
 pair_config() { # NAMESPACE OWN-ADDRESS PRIORITY PEER
 	sed -e "s/^\trouter_id .*/router_id bridge-$1/" \
-		-e '/enable_script_security/d' \
-		-e "s|/usr/share/dbtls/nat-bridge|$BRIDGE|" \
 		-e "s/priority .*/priority $3/" \
 		-e "s/unicast_src_ip .*/unicast_src_ip $2/" \
 		-e "/unicast_peer/,/}/s/10\.0\.0\.3.*/$4/" \
 		-e 's/10\.0\.0\.1/10.91.0.1/; s/10\.1\.0\.1/10.92.0.1/' \
-		-e "s|notify_\(.*\) \".*\"|notify_\1 \"$WORK/leave $1\"|" \
 		"$BRIDGE/keepalived.conf" >"$WORK/keepalived-$1.conf"
 }
 pair_start() { # NAMESPACE
@@ -560,14 +557,28 @@ has_address() { # NAMESPACE
 	net "$1" ip address show dev eth0 | grep -q ' 10\.91\.0\.1/'
 }
 
-pair_make() {
-	cat >"$WORK/leave" <<-'END'
+# keepalived takes no script that somebody else could write, nor one in a folder
+# of /tmp: what the package installs is where it would be, for this theme alone.
+installed() {
+	mkdir "$WORK/over" && mount -t tmpfs -o mode=755 none "$WORK/over" &&
+		mkdir "$WORK/over"/{upper,work} && mount -t overlay none \
+		-o "lowerdir=/usr/share,upperdir=$WORK/over/upper" \
+		-o "workdir=$WORK/over/work" /usr/share || return 1
+	install -D -t /usr/share/dbtls/nat-bridge "$BRIDGE"/*.sh || return 1
+	cat >"$WORK/over/systemctl" <<-END
 		#!/bin/sh
-		# In place of systemctl: end what is open, if it runs.
-		pid=$(cat "$(dirname "$0")/proxy-$1.pid" 2>/dev/null) || exit 0
-		[ -z "$pid" ] || kill -TERM "$pid"
+		# In its place: ends what is open on a host, if it runs there.
+		host=\$(ip netns identify \$\$)
+		echo "\$host \$*" >>$WORK/systemctl.log
+		pid=\$(cat $WORK/proxy-\$host.pid 2>/dev/null) || exit 0
+		[ -z "\$pid" ] || kill -TERM "\$pid"
 	END
-	chmod 755 "$WORK/leave"
+	chmod 755 "$WORK/over/systemctl"
+	mount --bind "$WORK/over/systemctl" "$(realpath /usr/bin/systemctl)"
+}
+
+pair_make() {
+	installed || return 1
 	net a ip address delete 10.91.0.1/24 dev eth0
 	net db ip route replace default via 10.92.0.1
 	pair_config a 10.91.0.2 100 10.91.0.3
@@ -614,7 +625,7 @@ session_over() { # TEXT NAME PROXY REASONS
 }
 
 failover() {
-	local began
+	local began before unit
 	if ! pair_make; then
 		fail "the pair" "a does not become active: \
 $(tail -n 5 "$WORK/keepalived-a.log")"
@@ -622,6 +633,11 @@ $(tail -n 5 "$WORK/keepalived-a.log")"
 	fi
 	check_ok "the pair: a has the address, by its own keepalived" has_address a
 	check_ok "the pair: b has not" not has_address b
+	for unit in a b; do
+		check_same "the pair: keepalived of $unit has no objection" \
+			"$(grep -iE 'security|unsafe|disabl|unknown|not found' \
+				"$WORK/keepalived-$unit.log")" ""
+	done
 	session_open first
 	check "the pair: a session across a" . \
 		dbtls_line proxy-a session.open orders
@@ -635,13 +651,17 @@ $(tail -n 5 "$WORK/keepalived-a.log")"
 	stop proxy-a
 	check_same "dbtls stopped: its status" "$status" 0
 	bridge_run a
-	await 10 log_has keepalived-a 'Entering BACKUP STATE$'
+	# It was there before, when the pair began.
+	await 10 was_backup a 2
+	check_ok "dbtls is back on a: it does not take the address back" \
+		not await 4 has_address a
 	check_ok "dbtls is back on a: b keeps the address" has_address b
 
 	# b is lost with its host: its cables are pulled.
 	session_open second
 	echo "${PID[proxy-b]}" >"$WORK/proxy-b.pid"
 	await 10 fit a
+	before=$(told b)
 	began=$(now_ms)
 	ip link set b-eth0 down
 	ip link set b-eth1 down
@@ -649,8 +669,18 @@ $(tail -n 5 "$WORK/keepalived-a.log")"
 	check_ok "host lost: a has the address" has_address a
 	session_over "host lost" second proxy-b \
 		'keepalive|drain|client_reset|server_reset'
+	check_same "host lost: how often systemd was told there, meanwhile" \
+		$(($(told b) - before)) 1
+	check_same "the pair: all that systemd was told" "$(cut -d' ' -f2- \
+		"$WORK/systemctl.log" | sort -u)" \
+		'try-restart --no-block dbtls.service'
 }
 not() { ! "$@"; }
+was_backup() { # NAMESPACE TIMES
+	[ "$(grep -c 'Entering BACKUP STATE$' "$WORK/keepalived-$1.log")" = \
+		"$2" ]
+}
+told() { grep -c "^$1 " "$WORK/systemctl.log"; } # NAMESPACE
 fit() { net "$1" "$BRIDGE/bridge-check.sh" 15432 13306; }
 
 check_script() {
