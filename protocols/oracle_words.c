@@ -140,7 +140,7 @@ const struct neg_words oracle_words = {
 	.anew = "RESEND with flag 8: the listener handed the connection to a "
 		"server process, which cannot take over its TLS and wants a "
 		"handshake of its own on the same socket, held to all that the "
-		"first was",
+		"first was and to the same certificate",
 	.moved = "REDIRECT: the listener sends its clients on to another place",
 	.answer = tell_answer,
 };

@@ -11,8 +11,8 @@
  * -n: on so many of dbtls's legs the kernel must have the records, as
  * /proc/net/tls_stat counts them.  -r: dbtls is set to take a new key after a
  * few records, and must be seen to.  -a: both ends are PostgreSQL's, so TLS
- * is asked for, and there is a log-in before all that.  One line for each promise, "ok" or "bad"
- * first.
+ * is asked for, and there is a log-in before all that.  One line for each
+ * promise, "ok" or "bad" first.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
