@@ -127,30 +127,40 @@ print_element(const struct wanted *w, const struct address *a, FILE *to)
 	    text, w->server->port, BRIDGE_NAME_SECONDS, w->endpoint->name);
 }
 
-static bool
+static void
 print_answer(const struct wanted *w, FILE *to)
 {
 	size_t i;
 
-	if (w->answer == NULL || w->answer->n == 0) {
-		(void)fprintf(stderr, "dbtls: bridge: %s: %s: %s\n",
-		    w->endpoint->name, w->server->host,
-		    w->answer == NULL || w->answer->why == NULL
-			? "no answer"
-			: w->answer->why);
-		return false;
-	}
 	(void)fprintf(to, "# %s:%u of %s\n", w->server->host, w->server->port,
 	    w->endpoint->name);
 	for (i = 0; i < w->answer->n; i++)
 		print_element(w, &w->answer->list[i], to);
-	return true;
+}
+
+/* A server that is in several groups is missing once.  How many are. */
+static size_t
+tell_missing(const struct names *all, size_t n)
+{
+	const struct wanted *w = &all->list[n];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (all->list[i].server == w->server)
+			return 0;
+	}
+	(void)fprintf(stderr, "dbtls: bridge: %s: %s: %s\n", w->endpoint->name,
+	    w->server->host,
+	    w->answer == NULL || w->answer->why == NULL ? "no answer"
+							: w->answer->why);
+	return 1;
 }
 
 int
 bridge_print_names(const struct bridge *b, FILE *to, size_t *missing,
     struct err *err)
 {
+	const struct wanted *w;
 	struct names all;
 	int status = -1;
 	size_t i;
@@ -158,8 +168,13 @@ bridge_print_names(const struct bridge *b, FILE *to, size_t *missing,
 	*missing = 0;
 	if (names_init(&all, b, err) == 0 && names_resolve(&all, err) == 0) {
 		(void)fputs("#!/bin/sh\nset -eu\n\nnft -f - <<'RULES'\n", to);
-		for (i = 0; i < all.n; i++)
-			*missing += print_answer(&all.list[i], to) ? 0 : 1;
+		for (i = 0; i < all.n; i++) {
+			w = &all.list[i];
+			if (w->answer != NULL && w->answer->n > 0)
+				print_answer(w, to);
+			else
+				*missing += tell_missing(&all, i);
+		}
 		(void)fputs("RULES\n", to);
 		status = 0;
 	}

@@ -146,6 +146,9 @@ has "of IPv4" 'add element inet dbtls_bridge named_4_1 { 127.0.0.1 . 3308 timeou
 has "of IPv6" 'add element inet dbtls_bridge named_6_1 { ::1 . 3308 timeout 300s comment "name" }'
 has "anew" 'delete element inet dbtls_bridge named_4_1 { 127.0.0.1 . 3308 }'
 has_not "families are kept apart" 'named_4_1 { ::1|named_6_1 { 127'
+configure "$(endpoint name redirect '"0.0.0.0:1", "[::]:1"' '"no-such.invalid:3308"')"
+rules --names || :
+[ "$(grep -c no-such.invalid err)" = 1 ] || fail "not told once: $(cat err)"
 
 [ $failures = 0 ] && echo "bridge: as it should be"
 exit $((failures > 0))
