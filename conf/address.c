@@ -203,6 +203,15 @@ address_same_ip(const struct address *a, const struct address *b)
 }
 
 bool
+address_same_version(const struct address *a, const struct address *b)
+{
+	uint8_t left[16], right[16];
+
+	return address_bytes(a, left) && address_bytes(b, right) &&
+	    is_mapped(left) == is_mapped(right);
+}
+
+bool
 address_equal(const struct address *a, const struct address *b)
 {
 	if (a->sa.ss_family != b->sa.ss_family)

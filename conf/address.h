@@ -30,6 +30,8 @@ uint16_t address_port(const struct address *a);
 
 /* Whatever their ports; an IPv4-mapped address is the IPv4 address. */
 bool address_same_ip(const struct address *a, const struct address *b);
+/* IPv4 or IPv6, both of them; the same holds. */
+bool address_same_version(const struct address *a, const struct address *b);
 
 /* Family, address and port; the paths of unix sockets. */
 bool address_equal(const struct address *a, const struct address *b);

@@ -74,8 +74,8 @@ ssl_mode_parse(const char *word, enum ssl_mode *mode, const char **why)
 	return false;
 }
 
-/* A listener on all addresses is on those of this machine: a connection to
- * another leaves from an address that is not its own. */
+/* A listener on all addresses is on those of this machine, of its own version
+ * of IP: a connection to another leaves from an address that is not its own. */
 static bool
 is_reached_by(const struct address *listen, const struct address *from,
     const struct address *to)
@@ -85,7 +85,8 @@ is_reached_by(const struct address *listen, const struct address *from,
 	if (address_port(listen) != address_port(to))
 		return false;
 	if (address_is_wildcard(listen))
-		return address_is_loopback(to) || address_same_ip(from, to);
+		return address_same_version(listen, to) &&
+		    (address_is_loopback(to) || address_same_ip(from, to));
 	return address_same_ip(listen, to);
 }
 
