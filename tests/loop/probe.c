@@ -101,7 +101,7 @@ configure(const char *engine, unsigned port, const char *settings)
 
 	(void)snprintf(text, sizeof(text),
 	    "endpoints = ( { name = \"t\"; engine = \"%s\"; "
-	    "listen = \"127.0.0.1:1\"; server = \"127.0.0.1:%u\"; " PATIENCE
+	    "listen = \"127.0.0.1:0\"; server = \"127.0.0.1:%u\"; " PATIENCE
 	    "%s} );",
 	    engine, port, settings);
 	c = config_load_text(text, "test", &problems);
