@@ -558,14 +558,16 @@ has_address() { # NAMESPACE
 }
 
 # keepalived takes no script that somebody else could write, nor one in a folder
-# of /tmp: what the package installs is where it would be, for this theme alone.
+# of /tmp: what the package installs is where it would be, for this theme alone,
+# whose mounts go when it does.
+readonly OVER=/mnt
 installed() {
-	mkdir "$WORK/over" && mount -t tmpfs -o mode=755 none "$WORK/over" &&
-		mkdir "$WORK/over"/{upper,work} && mount -t overlay none \
-		-o "lowerdir=/usr/share,upperdir=$WORK/over/upper" \
-		-o "workdir=$WORK/over/work" /usr/share || return 1
+	mount -t tmpfs -o mode=755 none "$OVER" &&
+		mkdir "$OVER"/{upper,work} && mount -t overlay none \
+		-o "lowerdir=/usr/share,upperdir=$OVER/upper" \
+		-o "workdir=$OVER/work" /usr/share || return 1
 	install -D -t /usr/share/dbtls/nat-bridge "$BRIDGE"/*.sh || return 1
-	cat >"$WORK/over/systemctl" <<-END
+	cat >"$OVER/systemctl" <<-END
 		#!/bin/sh
 		# In its place: ends what is open on a host, if it runs there.
 		host=\$(ip netns identify \$\$)
@@ -573,8 +575,8 @@ installed() {
 		pid=\$(cat $WORK/proxy-\$host.pid 2>/dev/null) || exit 0
 		[ -z "\$pid" ] || kill -TERM "\$pid"
 	END
-	chmod 755 "$WORK/over/systemctl"
-	mount --bind "$WORK/over/systemctl" "$(realpath /usr/bin/systemctl)"
+	chmod 755 "$OVER/systemctl"
+	mount --bind "$OVER/systemctl" "$(realpath /usr/bin/systemctl)"
 }
 
 pair_make() {
