@@ -20,7 +20,7 @@
 /* So many wait at a time; one that has been given something, or has waited for
  * so many seconds, makes room for another. */
 #define RESUME_WAITING_MAX     32
-#define RESUME_WAITING_SECONDS ((time_t)5)
+#define RESUME_WAITING_SECONDS ((time_t)30)
 /* A longer ticket is none: a hello has to carry it. */
 #define RESUME_TICKET_LEN_MAX ((size_t)16384)
 
