@@ -133,8 +133,10 @@ struct neg_tls {
 	/* It begins anew on a leg of the server's that has TLS already: that is
 	 * given up without an alert, and nothing of it may be unread.  All that
 	 * is demanded of the first handshake is demanded of this one, and the
-	 * same certificate besides. */
+	 * same certificate besides; what to do where that is another (NULL:
+	 * nothing to say). */
 	bool anew;
+	const char *not_same;
 	/* Toward a server: no session of an earlier connection is resumed.  Nor
 	 * is one wherever the above says that a handshake is a special one.
 	 * Toward a client: it is given nothing to resume. */

@@ -19,6 +19,8 @@ static const struct neg_tls oracle_tls_anew = {
 	.alpn_rule = NEG_ALPN_NONE,
 	.not_tls = NOT_TLS,
 	.anew = true,
+	.not_same = "give the listener and the server processes that it hands "
+		    "connections to the same wallet",
 };
 
 static struct verdict

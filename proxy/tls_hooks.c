@@ -49,9 +49,8 @@ tls_refuse_leaf(struct tls *t)
 	(void)snprintf(v->text, sizeof(v->text),
 	    "server showed another certificate in its second handshake than in "
 	    "its first");
-	(void)snprintf(v->hint, sizeof(v->hint),
-	    "give the listener and the server processes that it hands "
-	    "connections to the same wallet");
+	(void)snprintf(v->hint, sizeof(v->hint), "%s",
+	    t->how->not_same == NULL ? "" : t->how->not_same);
 	v->accepted = false;
 	v->reason = REASON_PIN_MISMATCH;
 	v->x509_error = X509_V_ERR_APPLICATION_VERIFICATION;

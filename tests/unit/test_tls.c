@@ -216,7 +216,8 @@ require_checks_the_pin_and_nothing_else(void)
 static void
 begin_anew(struct wire *w, const struct endpoint *e, const struct keypair *own)
 {
-	static const struct neg_tls anew = { .anew = true };
+	static const struct neg_tls anew = { .anew = true,
+		.not_same = "take the same wallet" };
 	struct tls *first = w->tls;
 
 	w->tls = NULL;
